@@ -1,0 +1,211 @@
+"""The tree of errors that the core raises, and the fixed list of their codes.
+
+    VenomError
+    ├── UsageError              wrong arguments or an illegal name             exit 2
+    ├── NotFound                a session, model or operation that is not there
+    │   ├── SessionNotFound
+    │   └── ModelNotFound
+    ├── AmbiguousModel          one name, two runtimes                         exit 2
+    ├── ReadOnly                a change was asked for in read-only mode
+    ├── RuntimeFailure          what a runtime did, with its own words
+    │   ├── RuntimeUnavailable  refused, unreachable, not started
+    │   ├── RuntimeTimeout      no answer within the time limit
+    │   ├── RuntimeBusy         429 or 503: it asks to come back later
+    │   ├── RuntimeRefused      401, 403 or another 4xx
+    │   ├── ContextOverflow     the prompt is longer than the loaded context
+    │   ├── BadAnswer           HTML, broken JSON, a wrong shape
+    │   ├── CutStream           a stream that ended without its end marker
+    │   └── LoadFailed          a model that could not be loaded
+    ├── StoreError              the database could not be read or written
+    │   ├── StoreTooNew         written by a newer venom-tui
+    │   ├── StoreDamaged        not a database any more
+    │   └── DiskFull            no space left for the database
+    └── Interrupted             the work was stopped by the user
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VenomError(Exception):
+    """A failure that a person is told about: one sentence, what to do, and the server's own words.
+
+    Attributes:
+        message: one sentence: what is wrong. Already sanitized.
+        hint: what to do about it, or "".
+        server_message: the words of the server or library behind it, sanitized, or "".
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "", server_message: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.server_message = server_message
+
+    def as_dict(self) -> dict[str, str]:
+        """The object that `--json` prints under "error"."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "server_message": self.server_message,
+        }
+
+
+class UsageError(VenomError):
+    """Wrong arguments or an illegal name."""
+
+    code = "usage"
+    exit_code = 2
+
+
+class NotFound(VenomError):
+    """Something that was named is not there."""
+
+    code = "not_found"
+
+
+class SessionNotFound(NotFound):
+    """No session has this id."""
+
+    code = "session_not_found"
+
+
+class ModelNotFound(NotFound):
+    """No runtime has a model of this name."""
+
+    code = "model_not_found"
+
+
+class AmbiguousModel(UsageError):
+    """Two runtimes have a model of this name and none of them is the active one."""
+
+    code = "ambiguous_model"
+
+
+class ReadOnly(VenomError):
+    """A change was asked for while venom-tui runs read-only."""
+
+    code = "read_only"
+
+
+class RuntimeFailure(VenomError):
+    """A runtime did not do what it was asked."""
+
+    code = "runtime_failure"
+
+
+class RuntimeUnavailable(RuntimeFailure):
+    """The runtime refused the connection, cannot be reached, or could not be started."""
+
+    code = "runtime_unavailable"
+
+
+class RuntimeTimeout(RuntimeFailure):
+    """The runtime gave no answer within the time limit."""
+
+    code = "runtime_timeout"
+
+
+class RuntimeBusy(RuntimeFailure):
+    """The runtime has no room for another request now (429, 503).
+
+    Attributes:
+        retry_after_s: seconds after which it wants to be asked again, or None.
+    """
+
+    code = "runtime_busy"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        server_message: str = "",
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, server_message=server_message)
+        self.retry_after_s = retry_after_s
+
+
+class RuntimeRefused(RuntimeFailure):
+    """The runtime answered with a refusal: a missing key, a forbidden host, a bad request."""
+
+    code = "runtime_refused"
+
+
+class ContextOverflow(RuntimeFailure):
+    """The prompt does not fit into the context that the model was loaded with.
+
+    Attributes:
+        prompt_tokens: tokens of the prompt, or None where the server does not say.
+        context_length: tokens of the loaded context, or None.
+    """
+
+    code = "context_overflow"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        server_message: str = "",
+        prompt_tokens: int | None = None,
+        context_length: int | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint, server_message=server_message)
+        self.prompt_tokens = prompt_tokens
+        self.context_length = context_length
+
+
+class BadAnswer(RuntimeFailure):
+    """The runtime answered with something that is not its protocol."""
+
+    code = "bad_answer"
+
+
+class CutStream(RuntimeFailure):
+    """The stream ended before its end marker."""
+
+    code = "cut_stream"
+
+
+class LoadFailed(RuntimeFailure):
+    """A model could not be loaded; `server_message` is the runtime's own log."""
+
+    code = "load_failed"
+
+
+class StoreError(VenomError):
+    """The database could not be read or written."""
+
+    code = "store"
+
+
+class StoreTooNew(StoreError):
+    """The database was written by a newer venom-tui and is left untouched."""
+
+    code = "store_too_new"
+
+
+class StoreDamaged(StoreError):
+    """The file is not a database any more."""
+
+    code = "store_damaged"
+
+
+class DiskFull(StoreError):
+    """There is no space left where the database lies."""
+
+    code = "disk_full"
+
+
+class Interrupted(VenomError):
+    """The work was stopped by the user."""
+
+    code = "interrupted"
+    exit_code = 130
