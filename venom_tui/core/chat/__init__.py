@@ -1,0 +1,1 @@
+"""Chat: turns, their modes, and what venom-tui answers by itself."""

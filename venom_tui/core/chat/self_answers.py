@@ -1,0 +1,68 @@
+"""What venom-tui answers when it is asked about itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from venom_tui.core.types.device import GuardSnapshot
+from venom_tui.core.types.model import ActiveModel, ModelInfo
+
+_GIB = 1024**3
+
+HELP = """\
+Type a prompt and press enter; the active model answers. Esc stops the answer and keeps what came.
+
+- F1 shows every key, F2 to F5 change the section, ctrl+p finds any command.
+- ctrl+o picks another model, ctrl+n begins a new session, ctrl+f searches all of them.
+- Any GGUF file in the models folder can be picked; the Catalog shows them.
+- From the shell: `venom-tui chat "…"`, `venom-tui models list`, `venom-tui doctor`."""
+
+QUIT = "ctrl+q quits venom-tui, and so does ctrl+c twice. Everything is saved already."
+
+
+def time_answer(now: datetime) -> str:
+    """Say what time it is on this machine."""
+    return f"It is {now.astimezone():%H:%M on %A, %d %B %Y} on this machine."
+
+
+def status_answer(active: ActiveModel | None, models: Sequence[ModelInfo], guard: GuardSnapshot | None) -> str:
+    """Say which model answers, what is loaded, and what the machine has left."""
+    lines: list[str] = []
+    if active is None:
+        lines.append("No model is here: put a GGUF file into the models folder and pick it in the Catalog.")
+    else:
+        lines.append(f"Answering: **{_code(active.name)}** of the {active.runtime} runtime, {active.reason}.")
+    loaded = [model for model in models if model.loaded]
+    names = ", ".join(_code(model.name) for model in loaded)
+    lines.append(f"Loaded: {names}." if loaded else "No model is loaded; the first prompt loads the one that answers.")
+    if guard is not None:
+        host = guard.host
+        if host.ram_available_bytes is not None and host.ram_total_bytes is not None:
+            lines.append(f"Memory: {_gib(host.ram_available_bytes)} of {_gib(host.ram_total_bytes)} GiB RAM free.")
+        for gpu in guard.gpus:
+            if gpu.memory_free_bytes is not None and gpu.memory_total_bytes is not None:
+                free, total = _gib(gpu.memory_free_bytes), _gib(gpu.memory_total_bytes)
+                lines.append(f"GPU {gpu.index}: {free} of {total} GiB VRAM free.")
+        if not guard.gpus:
+            lines.append(f"No GPU: {guard.unavailable.get('gpus', 'none was found')}.")
+        lines.extend(_fitting(models, guard))
+    return "\n\n".join(lines)
+
+
+def _fitting(models: Sequence[ModelInfo], guard: GuardSnapshot) -> list[str]:
+    """Name the models whose file is larger than what is free; their KV cache comes on top, so "fits" would be a guess."""
+    free = (guard.host.ram_available_bytes or 0) + sum(gpu.memory_free_bytes or 0 for gpu in guard.gpus)
+    too_large = [m for m in models if not m.loaded and m.size_bytes is not None and m.size_bytes > free]
+    if not free or not too_large:
+        return []
+    names = ", ".join(f"{_code(m.name)} ({_gib(m.size_bytes or 0)} GiB)" for m in too_large)
+    return [f"Too large for what is free now, by their files alone: {names}."]
+
+
+def _gib(value: int) -> str:
+    return f"{value / _GIB:.1f}"
+
+
+def _code(name: str) -> str:
+    return "`" + name.replace("`", "'") + "`"

@@ -1,0 +1,137 @@
+"""The core: opens the services in order, closes them in reverse, and does nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from types import TracebackType
+
+from venom_tui.core.chat.orchestrator import Orchestrator
+from venom_tui.core.clients.http import HttpPool
+from venom_tui.core.errors import ReadOnly, StoreError
+from venom_tui.core.events import EventBus, SessionsChanged, StoreTrouble
+from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.operations.owner import Owner
+from venom_tui.core.operations.runner import OperationRunner
+from venom_tui.core.resources.telemetry import Telemetry
+from venom_tui.core.routing.router import ModelRouter
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.settings import Settings
+from venom_tui.core.store.database import Database
+from venom_tui.core.store.operations import OperationStore
+from venom_tui.core.store.sessions import SessionStore
+from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.store.watch import StoreWatch
+
+_log = logging.getLogger(__name__)
+
+
+class Core:
+    """Everything that venom-tui does, without a user interface.
+
+    `async with Core(settings) as core:` opens the store first and everything else after it; leaving the block stops the
+    answers (kept as interrupted), ends the embedded runtime, writes what is pending and closes the store.
+
+    Raises (on entering):
+        StoreTooNew: the database was written by a newer venom-tui.
+        StoreError: the data directory cannot be used.
+    """
+
+    events: EventBus
+    sessions: SessionStore
+    operations: OperationRunner
+    runtimes: LlmServerController
+    models: ModelManager
+    router: ModelRouter
+    guard: Telemetry
+    chat: Orchestrator
+    database: Database
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.events = EventBus()
+        self._stack = AsyncExitStack()
+        self._behind: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Core:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _open(self) -> None:
+        settings, events, stack = self.settings, self.events, self._stack
+        stack.callback(events.close)
+        owner = await asyncio.to_thread(Owner.current)
+        path = settings.data_dir / "venom.db"
+        self.database = await Database.open(path, announce=lambda text: events.emit(StoreTrouble(text)))
+        stack.push_async_callback(self.database.close)
+        self._settings_store = SettingsStore(self.database)
+        settings.load_stored(await self._settings_store.load())
+        self.sessions = SessionStore(self.database, events, owner)
+        stack.push_async_callback(self.sessions.close)
+        self.operations = OperationRunner(OperationStore(self.database), events, owner)
+        stack.push_async_callback(self.operations.close)
+        pool = HttpPool()
+        stack.push_async_callback(pool.close)
+        self.runtimes = LlmServerController(settings, pool, self.operations, events)
+        stack.push_async_callback(self.runtimes.close)
+        self.models = ModelManager(settings, self._settings_store, self.runtimes, self.operations, events)
+        self.router = ModelRouter(self.models, self.runtimes, pool)
+        self.guard = Telemetry(settings, events, self.runtimes.loaded)
+        await self.guard.start()
+        stack.push_async_callback(self.guard.close)
+        self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
+        stack.push_async_callback(self.chat.close)
+        watch = StoreWatch(path, lambda: events.emit(SessionsChanged(None)))
+        await watch.start()
+        stack.push_async_callback(watch.close)
+        await self.sessions.recover()
+        await self.operations.recover()
+        stack.push_async_callback(self._end_behind)
+        self._run_behind(self._expire())
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    async def save_setting(self, name: str, value: str | None) -> None:
+        """Change one of the settings that the program keeps itself (see `Key.stored`); None takes the change back.
+
+        Raises:
+            ReadOnly: venom-tui runs read-only.
+            UsageError: the value is not of the key's kind.
+            StoreError: it could not be written.
+        """
+        if self.settings.flag("VENOM_READ_ONLY"):
+            raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
+        self.settings.set_stored(name, value or "")
+        await self._settings_store.save(name, value)
+
+    def _run_behind(self, work: object) -> None:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+        self._behind.add(task)
+        task.add_done_callback(self._behind.discard)
+
+    async def _end_behind(self) -> None:
+        tasks = list(self._behind)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _expire(self) -> None:
+        """Remove what the retention settings say is too old; behind everything else."""
+        settings = self.settings
+        if settings.flag("VENOM_READ_ONLY"):
+            return
+        try:
+            await self.sessions.expire(
+                sessions_days=settings.int("SESSION_TTL_DAYS"), traces_days=settings.int("TRACE_TTL_DAYS")
+            )
+            await self.operations.expire(settings.int("OPERATION_TTL_DAYS"))
+        except StoreError as failure:
+            _log.warning("retention was not applied: %s", failure.message)
