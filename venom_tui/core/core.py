@@ -12,7 +12,7 @@ from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, StoreError
 from venom_tui.core.events import EventBus, SessionsChanged, StoreTrouble
 from venom_tui.core.models.manager import ModelManager
-from venom_tui.core.operations.owner import Owner
+from venom_tui.core.owner import Owner
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter

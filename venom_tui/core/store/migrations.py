@@ -1,0 +1,119 @@
+"""The steps that made the database what it is: append-only, each one transaction together with its number."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+
+Migration = Callable[[sqlite3.Connection], None]
+
+
+def m001_first(db: sqlite3.Connection) -> None:
+    """Sessions, messages with their index, traces, operations, settings, parameters."""
+    for statement in _FIRST:
+        db.execute(statement)
+
+
+_FIRST = (
+    """CREATE TABLE sessions (
+        id TEXT PRIMARY KEY,
+        title TEXT NOT NULL DEFAULT '',
+        system TEXT NOT NULL DEFAULT '',
+        draft TEXT NOT NULL DEFAULT '',
+        created_at TEXT NOT NULL,
+        updated_at TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX sessions_by_update ON sessions (updated_at DESC)",
+    """CREATE TABLE messages (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        seq INTEGER NOT NULL,
+        role TEXT NOT NULL,
+        content TEXT NOT NULL,
+        thinking TEXT NOT NULL DEFAULT '',
+        state TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        request_id TEXT NOT NULL DEFAULT '',
+        model TEXT NOT NULL DEFAULT '',
+        runtime TEXT NOT NULL DEFAULT '',
+        demonstration INTEGER NOT NULL DEFAULT 0,
+        error TEXT NOT NULL DEFAULT '',
+        finish_reason TEXT NOT NULL DEFAULT '',
+        measures TEXT NOT NULL DEFAULT '{}',
+        owner TEXT NOT NULL DEFAULT '',
+        replaces TEXT NOT NULL DEFAULT ''
+    )""",
+    "CREATE UNIQUE INDEX messages_in_order ON messages (session_id, seq)",
+    "CREATE INDEX messages_streaming ON messages (state) WHERE state = 'streaming'",
+    # unicode61 and not trigram: a trigram index is five times the text and cannot find words of one or two letters.
+    # Searching inside words is given up for that; the last word of a search is a prefix.
+    """CREATE VIRTUAL TABLE messages_text USING fts5 (
+        content, content='messages', content_rowid='number', tokenize="unicode61 remove_diacritics 2", prefix='2 3'
+    )""",
+    # Deleted words do not stay readable in the index.
+    "INSERT INTO messages_text (messages_text, rank) VALUES ('secure-delete', 1)",
+    # An answer enters the index when it is final: a streaming one would be indexed anew at each partial write.
+    """CREATE TRIGGER messages_indexed AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
+        INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);
+    END""",
+    """CREATE TRIGGER messages_ended AFTER UPDATE OF state ON messages
+        WHEN old.state = 'streaming' AND new.state <> 'streaming' BEGIN
+        INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);
+    END""",
+    """CREATE TRIGGER messages_gone AFTER DELETE ON messages WHEN old.state <> 'streaming' BEGIN
+        INSERT INTO messages_text (messages_text, rowid, content) VALUES ('delete', old.number, old.content);
+    END""",
+    """CREATE TABLE traces (
+        request_id TEXT PRIMARY KEY,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        message_id TEXT NOT NULL,
+        started_at TEXT NOT NULL,
+        trace TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX traces_of_session ON traces (session_id, started_at)",
+    "CREATE INDEX traces_by_age ON traces (started_at)",
+    """CREATE TABLE operations (
+        id TEXT PRIMARY KEY,
+        kind TEXT NOT NULL,
+        target TEXT NOT NULL,
+        state TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        finished_at TEXT,
+        owner TEXT NOT NULL DEFAULT '',
+        operation TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX operations_by_age ON operations (created_at DESC)",
+    "CREATE INDEX operations_open ON operations (state) WHERE state IN ('queued', 'running', 'paused')",
+    "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE parameters (
+        runtime TEXT NOT NULL, model TEXT NOT NULL, parameters TEXT NOT NULL, PRIMARY KEY (runtime, model)
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first,)
+"""Never change or remove one that was released; append."""
+
+
+def version_of(db: sqlite3.Connection) -> int:
+    """Return how many steps the database has seen."""
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def migrate(db: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> None:
+    """Run the steps that are missing, each in a transaction of its own with its number (autocommit connection).
+
+    Another process may migrate at the same moment: the version is read again inside the transaction.
+    """
+    for number, step in enumerate(steps, 1):
+        if version_of(db) >= number:
+            continue
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            if version_of(db) < number:
+                step(db)
+                db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise

@@ -1,0 +1,113 @@
+"""Between rows of the database and the dataclasses that travel."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import aiosqlite
+
+from venom_tui.core.types.request import RequestTrace, Route
+from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
+
+
+def time_text(moment: datetime) -> str:
+    """Return a time as it is stored: UTC, microseconds, so that text order is time order."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")
+
+
+def parse_time(text: str) -> datetime:
+    """Return a stored time."""
+    return datetime.fromisoformat(text)
+
+
+def session_of(row: aiosqlite.Row) -> Session:
+    """Return the session of a row of `sessions` with `message_count` and `streaming`."""
+    return Session(
+        id=row["id"],
+        title=row["title"],
+        created_at=parse_time(row["created_at"]),
+        updated_at=parse_time(row["updated_at"]),
+        message_count=row["message_count"],
+        draft=row["draft"],
+        system=row["system"],
+        streaming=bool(row["streaming"]),
+    )
+
+
+def message_of(row: aiosqlite.Row) -> Message:
+    """Return the message of a row of `messages`."""
+    measures: dict[str, Any] = json.loads(row["measures"])
+    return Message(
+        id=row["id"],
+        session_id=row["session_id"],
+        seq=row["seq"],
+        role=Role(row["role"]),
+        content=row["content"],
+        state=MessageState(row["state"]),
+        created_at=parse_time(row["created_at"]),
+        request_id=row["request_id"],
+        model=row["model"],
+        runtime=row["runtime"],
+        thinking=row["thinking"],
+        error=row["error"],
+        finish_reason=row["finish_reason"],
+        usage=Usage(**measures.get("usage", {})),
+        timings=Timings(**measures.get("timings", {})),
+        demonstration=bool(row["demonstration"]),
+    )
+
+
+MESSAGE_COLUMNS = (
+    "id, session_id, seq, role, content, thinking, state, created_at, request_id, model, runtime, demonstration, "
+    "error, finish_reason, measures, owner, replaces"
+)
+
+
+def message_values(message: Message, *, owner: str = "", replaces: str = "") -> tuple[object, ...]:
+    """Return a message as the values of `MESSAGE_COLUMNS`."""
+    return (
+        message.id,
+        message.session_id,
+        message.seq,
+        message.role.value,
+        message.content,
+        message.thinking,
+        message.state.value,
+        time_text(message.created_at),
+        message.request_id,
+        message.model,
+        message.runtime,
+        int(message.demonstration),
+        message.error,
+        message.finish_reason,
+        measures_text(message),
+        owner,
+        replaces,
+    )
+
+
+def measures_text(message: Message) -> str:
+    """Return usage and timings as they are stored."""
+    return json.dumps({"usage": asdict(message.usage), "timings": asdict(message.timings)}, separators=(",", ":"))
+
+
+def trace_text(trace: RequestTrace) -> str:
+    """Return a trace as it is stored."""
+    return json.dumps(asdict(trace), default=lambda moment: time_text(moment), separators=(",", ":"))
+
+
+def trace_of(text: str) -> RequestTrace:
+    """Return a stored trace."""
+    fields: dict[str, Any] = json.loads(text)
+    return RequestTrace(
+        **{
+            **fields,
+            "route": Route(**fields["route"]),
+            "started_at": parse_time(fields["started_at"]),
+            "timings": Timings(**fields["timings"]),
+            "usage": Usage(**fields["usage"]),
+        }
+    )

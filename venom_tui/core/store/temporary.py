@@ -1,0 +1,83 @@
+"""Temporary sessions: in memory only, gone with the process. No row, trace or index entry of them is ever written."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from venom_tui.core.errors import SessionNotFound
+from venom_tui.core.types.session import Message, MessageState, Session
+
+PREFIX = "tmp-"
+
+
+class TemporarySessions:
+    """Holds temporary sessions and their messages."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._messages: dict[str, list[Message]] = {}
+
+    def create(self, title: str, system: str, now: datetime) -> Session:
+        """Begin one."""
+        session = Session(PREFIX + uuid.uuid4().hex[:12], title, now, now, system=system, temporary=True)
+        self._sessions[session.id] = session
+        self._messages[session.id] = []
+        return session
+
+    def list(self) -> list[Session]:
+        """Return all, newest first."""
+        found = [self.get(session_id) for session_id in self._sessions]
+        return sorted(found, key=lambda session: session.updated_at, reverse=True)
+
+    def get(self, session_id: str) -> Session:
+        """Return one.
+
+        Raises:
+            SessionNotFound: it is not there (any more).
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise SessionNotFound(f"There is no temporary session {session_id}.", hint="It ended with its venom-tui.")
+        messages = self._messages[session_id]
+        streaming = any(message.state is MessageState.STREAMING for message in messages)
+        return replace(session, message_count=len(messages), streaming=streaming)
+
+    def change(self, session_id: str, **fields: str | datetime) -> None:
+        """Change title, draft or times."""
+        self.get(session_id)
+        self._sessions[session_id] = replace(self._sessions[session_id], **fields)  # type: ignore[arg-type]
+
+    def delete(self, session_id: str) -> None:
+        """Forget one."""
+        self.get(session_id)
+        del self._sessions[session_id], self._messages[session_id]
+
+    def messages(self, session_id: str) -> list[Message]:
+        """Return its messages in their order."""
+        self.get(session_id)
+        return list(self._messages[session_id])
+
+    def next_seq(self, session_id: str) -> int:
+        """Return the number of the next message."""
+        return 1 + max((message.seq for message in self.messages(session_id)), default=0)
+
+    def put(self, messages: Sequence[Message]) -> None:
+        """Add messages, or take their newer text; those of a deleted session are passed over."""
+        for message in messages:
+            kept = self._messages.get(message.session_id)
+            if kept is None:
+                continue
+            for place, old in enumerate(kept):
+                if old.id == message.id:
+                    kept[place] = message
+                    break
+            else:
+                kept.append(message)
+
+    def remove(self, session_id: str, message_id: str) -> None:
+        """Forget one message."""
+        kept = self._messages.get(session_id, [])
+        kept[:] = [message for message in kept if message.id != message_id]
