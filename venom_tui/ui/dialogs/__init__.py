@@ -1,0 +1,1 @@
+"""Dialogs: questions and pickers that any screen may open."""

@@ -1,0 +1,63 @@
+"""What all dialogs share: a box over the screen, a line of keys, esc for no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Generic, TypeVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+from venom_tui.ui.widgets.line import Line
+
+Result = TypeVar("Result")
+
+
+class KeysLine(Line):
+    """The keys of a dialog, at its right edge, made from its bindings."""
+
+    def on_mount(self) -> None:
+        """Read the screen's bindings."""
+        parts = []
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.node is self.screen:
+                key = self.app.get_key_display(binding)
+                parts.append(Content.assemble((key, "bold"), " ", binding.description))
+        self.show(Content("   ").join(parts))
+
+    def fit(self, width: int) -> Content:
+        """Return the keys, right-aligned."""
+        text = self.text.truncate(width, ellipsis=True)
+        return text.pad_left(max(0, width - text.cell_length))
+
+
+class Dialog(ModalScreen[Result | None], Generic[Result]):
+    """A question over the screen. Esc answers None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "no", "no", id="dialog.no", tooltip="Close without doing anything"),
+    ]
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        """Lay out the box."""
+        with Vertical(id="box") as box:
+            box.border_title = Content(self._title)
+            yield from self.compose_box()
+            yield KeysLine(id="keys")
+
+    def compose_box(self) -> Iterable[Widget]:
+        """Return what stands in the box."""
+        return ()
+
+    def action_no(self) -> None:
+        """Answer no."""
+        self.dismiss(None)

@@ -1,0 +1,79 @@
+"""The help: every key that acts where one is, made from the real bindings, with the ids by which they can be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from venom_tui.ui.dialogs.dialog import Dialog
+
+INTRODUCTION = (
+    "Focus decides: in an input, keys are text; out of it, they are verbs on what is highlighted. "
+    "Esc stops an answer, else clears a filter, else leaves the input, else goes back; it never quits."
+)
+
+
+class HelpScreen(Dialog[None]):
+    """Lists the bindings that were active when it was opened."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,f1,q", "no", "close", id="help.close", tooltip="Close the help"),
+    ]
+
+    def __init__(self, below: Screen[object]) -> None:
+        super().__init__("Keys")
+        self._groups = _groups(below)
+
+    def compose_box(self) -> Iterable[Widget]:
+        """Return the list of keys."""
+        with VerticalScroll(id="keys-list"):
+            yield Static(Content(INTRODUCTION))
+            for title, bindings in self._groups:
+                yield Static(Content.assemble("\n", (title, "bold $accent")))
+                yield Static(self._table(bindings))
+            yield Static(Content("\nAny key can be changed: keymap.toml in the configuration folder, `id = \"keys\"`."))
+
+    def _table(self, bindings: list[list[Binding]]) -> Content:
+        lines = []
+        for same in bindings:
+            keys = " ".join(self.app.get_key_display(binding) for binding in same)
+            text = same[0].tooltip or same[0].description
+            lines.append(Content.assemble((f" {keys:<16} ", "bold"), f"{text:<48} ", (same[0].id or "", "$text-muted")))
+        return Content("\n").join(lines)
+
+
+def _groups(screen: Screen[object]) -> list[tuple[str, list[list[Binding]]]]:
+    """Return (title, bindings grouped by action), from the focused widget outwards."""
+    groups: dict[str, dict[str, list[Binding]]] = {}
+    for active in screen.active_bindings.values():
+        if not active.enabled or active.binding.id is None:
+            continue
+        title = _title(active.binding.id)
+        groups.setdefault(title, {}).setdefault(active.binding.action, []).append(active.binding)
+    return [(title, list(actions.values())) for title, actions in groups.items()]
+
+
+_TITLES = {
+    "app": "Everywhere",
+    "section": "In a section, outside an input",
+    "list": "In a list",
+    "prompt": "In the prompt",
+    "chat": "Chat",
+    "sessions": "Sessions",
+    "transcript": "Transcript",
+    "catalog": "Catalog",
+    "operations": "Operations",
+    "guard": "Guard",
+}
+
+
+def _title(binding_id: str) -> str:
+    room = binding_id.partition(".")[0]
+    return _TITLES.get(room, room.capitalize())

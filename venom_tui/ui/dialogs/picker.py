@@ -1,0 +1,116 @@
+"""Picks one of many, filtered while typing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from venom_tui.ui.dialogs.dialog import Dialog
+from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
+from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.rows import RowList
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One row of a picker: what is shown in each column, and the text that the filter looks at."""
+
+    key: str
+    cells: tuple[Content, ...]
+    text: str
+
+
+class ColumnTitles(Line):
+    """The head of the columns."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        super().__init__()
+        self._columns = columns
+
+    def fit(self, width: int) -> Content:
+        """Return the titles over their columns."""
+        heads = [Content.styled(column.title, "$text-muted") for column in self._columns]
+        return lay_out(heads, self._columns, fit_columns(self._columns, width))
+
+
+class Picker(Dialog[str]):
+    """A filter and a list. Typing filters, up and down move, enter picks; every word must be found."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "pick", "pick", id="picker.pick", tooltip="Take the row under the cursor", priority=True),
+        Binding("up", "move(-1)", "Up", show=False, id="picker.up", tooltip="Previous row", priority=True),
+        Binding("down", "move(1)", "Down", show=False, id="picker.down", tooltip="Next row", priority=True),
+        Binding("pageup", "page(-1)", "Page up", show=False, id="picker.page-up", tooltip="One page up", priority=True),
+        Binding("pagedown", "page(1)", "Page down", show=False, id="picker.page-down", tooltip="One page down", priority=True),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        columns: Sequence[Column],
+        choices: Sequence[Choice],
+        *,
+        current: str | None = None,
+        empty: str = "Nothing matches.",
+    ) -> None:
+        super().__init__(title)
+        self._columns = columns
+        self._choices = choices
+        self._current = current
+        self._empty = empty
+        self._shown: Sequence[Choice] = choices
+
+    def compose_box(self) -> Iterable[Widget]:
+        """Return the filter, the head and the list."""
+        field = Input(placeholder="type to filter")
+        field.cursor_blink = False
+        yield field
+        yield ColumnTitles(self._columns)
+        rows = RowList(id="choices")
+        rows.can_focus = False
+        yield rows
+        yield Static(id="why")
+
+    def on_mount(self) -> None:
+        """Show all."""
+        self._filter("")
+        if self._current is not None:
+            self.query_one(RowList).set_cursor(self._current)
+
+    def on_input_changed(self, message: Input.Changed) -> None:
+        """Filter by what is typed."""
+        self._filter(message.value)
+
+    def _filter(self, text: str) -> None:
+        words = text.lower().split()
+        self._shown = [c for c in self._choices if all(word in c.text for word in words)]
+        rows = self.query_one(RowList)
+        rows.set_rows([choice.key for choice in self._shown], self._render_row)
+        self.query_one("#why", Static).update(Content("" if self._shown else self._empty))
+
+    def _render_row(self, index: int, width: int) -> Content:
+        return lay_out(self._shown[index].cells, self._columns, fit_columns(self._columns, width))
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor."""
+        self.query_one(RowList).action_move(by)
+
+    def action_page(self, by: int) -> None:
+        """Move the cursor by pages."""
+        self.query_one(RowList).action_page(by)
+
+    def action_pick(self) -> None:
+        """Answer with the row under the cursor."""
+        key = self.query_one(RowList).cursor_key
+        if key is not None:
+            self.dismiss(key)
+
+    def on_row_list_chosen(self, message: RowList.Chosen) -> None:
+        """Take a double-clicked row."""
+        self.dismiss(message.key)

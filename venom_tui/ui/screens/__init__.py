@@ -1,0 +1,1 @@
+"""Screens: one section each; they call the core and lay out widgets."""

@@ -1,0 +1,99 @@
+"""The opening card: this machine, the runtimes found, which model answers and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from venom_tui.core.types.device import Gpu, GuardSnapshot
+from venom_tui.core.types.model import ActiveModel, ModelInfo
+from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.ui.text import gib, signs
+from venom_tui.ui.widgets.transcript import Entry
+
+CARD_KEY = "card"
+
+DEMONSTRATION_PROMPTS = (
+    "Name three colours of the rainbow.",
+    "Write one sentence about the sea.",
+    "What is the capital of France?",
+)
+"""What the demonstration model can do; also what up offers in a fresh prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardFacts:
+    """What the card tells; None is not known yet."""
+
+    guard: GuardSnapshot | None = None
+    runtimes: Sequence[RuntimeStatus] = ()
+    models: Sequence[ModelInfo] | None = None
+    active: ActiveModel | None = None
+    models_dir: Path | None = None
+    trouble: tuple[str, ...] = ()
+
+
+def card(facts: CardFacts) -> Entry:
+    """Return the card as an entry of the transcript."""
+    lines = [*(f"{signs().warning} {text}" for text in facts.trouble)]
+    if facts.guard is not None:
+        lines.append(_machine(facts.guard))
+    lines.extend(_runtime(status) for status in facts.runtimes)
+    if facts.models is None:
+        lines.append("Looking for models …")
+    else:
+        lines.extend(_answering(facts))
+    return Entry(key=CARD_KEY, role="program", title="venom-tui", body="\n".join(lines), plain=True)
+
+
+def _machine(guard: GuardSnapshot) -> str:
+    host = guard.host
+    parts = [f"{host.cpu_count} CPUs" if host.cpu_count else "CPUs ?"]
+    if host.ram_total_bytes is None:
+        parts.append("RAM ?")
+    else:
+        free = "?" if host.ram_available_bytes is None else gib(host.ram_available_bytes)
+        parts.append(f"{free} of {gib(host.ram_total_bytes)} GiB RAM free")
+    line = f"{host.name}   {', '.join(parts)}"
+    if not guard.gpus:
+        return f"{line} · no GPU ({guard.unavailable.get('gpus', 'none found')})"
+    return f"{line} · {_gpus(guard.gpus)}"
+
+
+def _gpus(gpus: Sequence[Gpu]) -> str:
+    if len(gpus) == 1:
+        return _gpu(gpus[0])
+    free = sum(gpu.memory_free_bytes or 0 for gpu in gpus)
+    total = sum(gpu.memory_total_bytes or 0 for gpu in gpus)
+    return f"{len(gpus)} GPUs ({gpus[0].name or 'GPU'} first), {gib(free)} of {gib(total)} GiB free"
+
+
+def _gpu(gpu: Gpu) -> str:
+    name = gpu.name or f"GPU {gpu.index}"
+    if gpu.memory_total_bytes is None or gpu.memory_free_bytes is None:
+        return f"{name}, memory ?"
+    return f"{name}, {gib(gpu.memory_free_bytes)} of {gib(gpu.memory_total_bytes)} GiB free"
+
+
+def _runtime(status: RuntimeStatus) -> str:
+    working = status.state in (RuntimeState.READY, RuntimeState.BUSY)
+    sign = signs().loaded if working else signs().installed
+    what = status.detail or status.state.value
+    name = "embedded llama.cpp" if status.kind == "embedded" else status.id
+    version = f" {status.version}" if status.version else ""
+    return f"{sign} {name}{version}: {what}"
+
+
+def _answering(facts: CardFacts) -> list[str]:
+    where = f"A GGUF file in {facts.models_dir} can be picked with ctrl+o."
+    if facts.active is None:
+        return [f"{signs().warning} No model is here. {where}"]
+    if not facts.active.demonstration:
+        return [f"Answering: {facts.active.name}, {facts.active.reason}.   ctrl+o another model"]
+    return [
+        f"Answering: {facts.active.name}, a demonstration model (135M, often wrong): {facts.active.reason}.",
+        "It can do, for example (up brings them into the prompt):",
+        *(f"  “{prompt}”" for prompt in DEMONSTRATION_PROMPTS),
+        where,
+    ]

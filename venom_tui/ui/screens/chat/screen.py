@@ -1,0 +1,248 @@
+"""The chat: sessions at the side, the conversation, the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.widget import Widget
+from textual.widgets import Static
+
+from venom_tui.core.errors import VenomError
+from venom_tui.core.events import (
+    ActiveModelChanged,
+    GuardSampled,
+    ModelsChanged,
+    RuntimeChanged,
+    SessionsChanged,
+    StoreTrouble,
+    TurnProgress,
+)
+from venom_tui.core.types.turn import TurnEnded
+from venom_tui.ui.screens.chat.card import CARD_KEY, DEMONSTRATION_PROMPTS, CardFacts, card
+from venom_tui.ui.screens.chat.conversation import Conversation
+from venom_tui.ui.screens.chat.session_list import SessionList, session_title
+from venom_tui.ui.screens.chat.session_verbs import SessionVerbs
+from venom_tui.ui.screens.chat.slash import COMMANDS, command_of, suggestions
+from venom_tui.ui.screens.chat.transcript import ChatTranscript
+from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.widgets.prompt import Prompt
+from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.sections import RuleLine
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.events import Event
+
+
+class ChatScreen(SessionVerbs, SectionScreen):
+    """Talks to the active model."""
+
+    NAME = "chat"
+    AUTO_FOCUS = "Prompt"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+n", "new_session", "New", id="chat.new", tooltip="Begin a new session"),
+        Binding("ctrl+s", "sessions", "Sessions", id="chat.sessions", tooltip="Go to the sessions, or pick one"),
+        Binding("ctrl+f", "find", "Find", id="chat.find", tooltip="Search the text of all sessions", priority=True),
+        Binding("ctrl+r", "regenerate", "Again", show=False, id="chat.again", tooltip="Ask for the last answer again"),
+        Binding("ctrl+y", "copy_answer", "Copy answer", show=False, id="chat.copy", tooltip="Copy the last answer", priority=True),
+        Binding("pageup", "scroll_talk(-1)", "Scroll up", show=False, id="chat.page-up", tooltip="Scroll the conversation up", priority=True),
+        Binding("pagedown", "scroll_talk(1)", "Scroll down", show=False, id="chat.page-down", tooltip="Scroll the conversation down", priority=True),
+        Binding("ctrl+end", "scroll_end", "To the end", show=False, id="chat.end", tooltip="Go to the end and follow it", priority=True),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._facts = CardFacts()
+        self._card_shown = True
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Lay out sessions, conversation and prompt."""
+        with Horizontal(id="columns"):
+            with Vertical(id="side"):
+                yield RuleLine("Sessions", id="sessions-rule")
+                yield SessionList()
+            with Vertical(id="talk"):
+                yield RuleLine("New session", id="talk-rule")
+                yield ChatTranscript(fps=self.app_fps)
+                yield RuleLine("", id="prompt-rule")
+                with Horizontal(id="ask"):
+                    yield Static("> ", id="sign")
+                    yield Prompt(placeholder="ask, or / for a command")
+                    yield Static("Direct", id="mode")
+
+    def on_mount(self) -> None:
+        """Show the card with what is known so far, and offer what the demonstration model can do."""
+        self.conversation = Conversation(self, self.query_one(ChatTranscript), self._conversation_changed)
+        self.query_one(Prompt).set_history(list(reversed(DEMONSTRATION_PROMPTS)))
+        self._show_card()
+
+    # ------------------------------------------------------------------ the core
+
+    def core_ready(self, core: Core) -> None:
+        """Show the last session and the sessions there are."""
+        self.run_worker(self._open(core), group="open", exit_on_error=False)
+
+    async def _open(self, core: Core) -> None:
+        await self.conversation.open_last(core)
+        await self.refresh_sessions()
+        self._set_facts(
+            guard=core.guard.latest(),
+            runtimes=await core.runtimes.statuses(),
+            models=await core.models.list(),
+            active=await core.models.active(),
+            models_dir=core.settings.models_dir,
+        )
+
+    def core_event(self, event: Event) -> None:
+        """Renew what the event is about."""
+        match event:
+            case SessionsChanged():
+                self.run_worker(self._sessions_changed(), group="sessions", exclusive=True, exit_on_error=False)
+            case TurnProgress(event=TurnEnded() as ended):
+                self.conversation.turn_ended(ended)
+            case GuardSampled(snapshot=snapshot):
+                if self._facts.guard is None:
+                    self._set_facts(guard=snapshot)
+            case RuntimeChanged() | ModelsChanged() | ActiveModelChanged():
+                self.run_worker(self._renew_models(), group="models", exclusive=True, exit_on_error=False)
+            case StoreTrouble(message=message):
+                self._set_facts(trouble=(*self._facts.trouble, message))
+                self.notify(message, severity="warning", markup=False, timeout=20)
+
+    async def _sessions_changed(self) -> None:
+        await self.refresh_sessions()
+        await self.conversation.refresh_from_elsewhere()
+
+    async def _renew_models(self) -> None:
+        core = self.core
+        if core is not None:
+            self._set_facts(
+                runtimes=await core.runtimes.statuses(),
+                models=await core.models.list(),
+                active=await core.models.active(),
+            )
+
+    # ------------------------------------------------------------------ the card
+
+    def _set_facts(self, **changes: object) -> None:
+        from dataclasses import replace  # noqa: PLC0415
+
+        self._facts = replace(self._facts, **changes)  # type: ignore[arg-type]
+        if self._card_shown:
+            self._show_card()
+
+    def _show_card(self) -> None:
+        self.query_one(ChatTranscript).put_last(card(self._facts))
+        self._card_shown = True
+
+    def hide_card(self) -> None:
+        """Take the card away: the conversation goes on."""
+        if self._card_shown:
+            self._card_shown = False
+            self.query_one(ChatTranscript).remove(CARD_KEY)
+
+    # ------------------------------------------------------------------ the prompt
+
+    def on_prompt_sent(self, message: Prompt.Sent) -> None:
+        """Run a command or send the prompt."""
+        command = command_of(message.text)
+        if command is not None:
+            self._run_command(command)
+        elif self.conversation.busy:
+            self.notify("An answer is still being written. Esc stops it.", markup=False)
+        else:
+            self.query_one(Prompt).put("")
+            self.query_one(Prompt).remember(message.text)
+            self.run_worker(self._send(message.text), group="send", exit_on_error=False)
+
+    async def _send(self, text: str) -> None:
+        try:
+            await self.conversation.send(text)
+        except VenomError as failure:
+            self.query_one(Prompt).put(text)
+            self.complain(failure)
+
+    def _run_command(self, name: str) -> None:
+        prompt = self.query_one(Prompt)
+        if name in COMMANDS:
+            prompt.put("")
+            self.call_later(self.run_action, COMMANDS[name][0])
+        else:
+            offered = "  ".join(f"/{command}" for command in suggestions(name))
+            self.notify(f"/{name} is no command. There are: {offered}", markup=False, timeout=8)
+
+    def on_prompt_empty_key(self, message: Prompt.EmptyKey) -> None:
+        """In an empty prompt `?` is help and `:` finds a command."""
+        self.call_later(self.app.run_action, "help" if message.key == "?" else "command_palette")
+
+    def on_text_area_changed(self, message: Prompt.Changed) -> None:
+        """Keep the draft."""
+        self.conversation.draft(message.text_area.text)
+
+    # ------------------------------------------------------------------ keys
+
+    def action_back(self) -> None:
+        """Esc: stop the answer, else leave the prompt, else come back to it."""
+        if self.conversation.busy:
+            self.run_worker(self.conversation.stop(), group="stop", exit_on_error=False)
+        elif self.query_one(Prompt).has_focus:
+            self.query_one(ChatTranscript).focus()
+        else:
+            self.query_one(Prompt).focus()
+
+    def action_sessions(self) -> None:
+        """Go to the list, or pick a session where the list is folded away."""
+        rows = self.query_one(SessionList)
+        if self.query_one("#side").display:
+            rows.focus()
+        else:
+            self.pick_session()
+
+    def action_scroll_talk(self, by: int) -> None:
+        """Scroll the conversation by pages."""
+        transcript = self.query_one(ChatTranscript)
+        if by < 0:
+            transcript.scroll_page_up(animate=False)
+        else:
+            transcript.scroll_page_down(animate=False)
+
+    def action_scroll_end(self) -> None:
+        """Follow the end again."""
+        self.query_one(ChatTranscript).follow_end()
+
+    def action_regenerate(self) -> None:
+        """Ask for the last answer again."""
+        self.run_worker(self._regenerate(), group="send", exit_on_error=False)
+
+    async def _regenerate(self) -> None:
+        try:
+            await self.conversation.regenerate()
+        except VenomError as failure:
+            self.complain(failure)
+
+    def on_row_list_chosen(self, message: RowList.Chosen) -> None:
+        """Open the chosen session."""
+        self.open_session(message.key)
+
+    def on_descendant_focus(self) -> None:
+        """Let the rules tell where the focus is."""
+        self.query_one("#sessions-rule").set_class(self.query_one(SessionList).has_focus, "-focused")
+        self.query_one("#talk-rule").set_class(self.query_one(ChatTranscript).has_focus, "-focused")
+        self.query_one("#prompt-rule").set_class(self.query_one(Prompt).has_focus, "-focused")
+
+    def _conversation_changed(self) -> None:
+        """Renew the titles after the conversation changed its session or its state."""
+        session = self.conversation.session
+        title = "New session" if session is None else session_title(session)
+        self.query_one("#talk-rule", RuleLine).set_title(title, self.conversation.measure())
+        if session is not None and session.message_count:
+            self.hide_card()
+
+    def complain(self, failure: VenomError) -> None:
+        """Say what went wrong and what to do."""
+        words = " ".join(part for part in (failure.message, failure.server_message, failure.hint) if part)
+        self.notify(words, severity="error", markup=False, timeout=12)

@@ -1,0 +1,230 @@
+"""What can be done with sessions from the chat: open, begin, rename, delete, export, find, copy."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from venom_tui.core.errors import VenomError
+from venom_tui.core.types.session import SearchHit, Session
+from venom_tui.ui.dialogs.ask import Ask
+from venom_tui.ui.dialogs.confirm import Confirm
+from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.dialogs.search import Search
+from venom_tui.ui.screens.chat.conversation import Conversation
+from venom_tui.ui.screens.chat.session_list import SessionList, session_title
+from venom_tui.ui.screens.chat.transcript import ChatTranscript
+from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.text import relative_time
+from venom_tui.ui.widgets.columns import Column
+from venom_tui.ui.widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+
+_COLUMNS = (
+    Column("title", 20, worth=9, stretch=True),
+    Column("messages", 8, worth=3, right=True),
+    Column("last", 10, worth=5, right=True),
+)
+
+
+class SessionVerbs(SectionScreen):
+    """The verbs on sessions; the chat screen derives from this."""
+
+    conversation: Conversation
+    _sessions: tuple[Session, ...] = ()
+    _block = 0
+
+    def complain(self, failure: VenomError) -> None:
+        """Say what went wrong and what to do."""
+        parts = [failure.message, failure.server_message, failure.hint]
+        self.notify(" ".join(filter(None, parts)), severity="error", markup=False, timeout=12)
+
+    async def refresh_sessions(self) -> None:
+        """Read the sessions and show them."""
+        core = self.core
+        if core is not None:
+            self._sessions = tuple(await core.sessions.list())
+            self.show_sessions()
+
+    def show_sessions(self) -> None:
+        """Show the sessions that were read last."""
+        conversation = self.conversation
+        open_id = None if conversation.session is None else conversation.session.id
+        self.query_one(SessionList).show(self._sessions, open_id, conversation.unseen)
+
+    # ------------------------------------------------------------------ open, begin
+
+    def open_session(self, session_id: str, hit: SearchHit | None = None, words: tuple[str, ...] = ()) -> None:
+        """Open a session, at a search hit when there is one."""
+        self.run_worker(self._open_session(session_id, hit, words), group="open", exclusive=True, exit_on_error=False)
+
+    async def _open_session(self, session_id: str, hit: SearchHit | None, words: tuple[str, ...]) -> None:
+        try:
+            await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
+        except VenomError as failure:
+            self.complain(failure)
+            return
+        session = self.conversation.session
+        self.hide_card()
+        self.query_one(Prompt).put("" if session is None else session.draft)
+        self.show_sessions()
+        self.query_one(ChatTranscript if hit is not None else Prompt).focus()
+
+    def hide_card(self) -> None:
+        """Take the opening card away."""
+
+    def action_new_session(self) -> None:
+        """Begin a new session."""
+        self.run_worker(self._new(temporary=False), group="open", exclusive=True, exit_on_error=False)
+
+    def action_new_temporary(self) -> None:
+        """Begin a session of which nothing is ever written."""
+        self.run_worker(self._new(temporary=True), group="open", exclusive=True, exit_on_error=False)
+
+    async def _new(self, *, temporary: bool) -> None:
+        self.query_one(Prompt).put("")
+        await self.conversation.new(temporary=temporary)
+        self.show_sessions()
+        self.query_one(Prompt).focus()
+        if temporary:
+            self.notify("Nothing of this session is stored; it ends with venom-tui.", markup=False)
+
+    def pick_session(self) -> None:
+        """Pick a session where the list is folded away."""
+        now = datetime.now(UTC)
+        choices = [
+            Choice(
+                session.id,
+                (
+                    Content(session_title(session)),
+                    Content(f"{session.message_count:,}"),
+                    Content(relative_time(session.updated_at, now)),
+                ),
+                session_title(session).lower(),
+            )
+            for session in self._sessions
+        ]
+        current = None if self.conversation.session is None else self.conversation.session.id
+        picker = Picker("Sessions", _COLUMNS, choices, current=current, empty="No session matches.")
+        self.app.push_screen(picker, lambda key: self.open_session(key) if key else None)
+
+    # ------------------------------------------------------------------ rename, delete, export
+
+    def _chosen(self) -> Session | None:
+        """Return the session under the list's cursor when the list has the focus, else the open one."""
+        rows = self.query_one(SessionList)
+        if rows.has_focus:
+            return next((session for session in self._sessions if session.id == rows.cursor_key), None)
+        return self.conversation.session
+
+    def action_rename_session(self) -> None:
+        """Give the chosen session another title."""
+        session, core = self._chosen(), self.core
+        if session is None or core is None:
+            self.notify("There is no session to rename yet.", markup=False)
+            return
+        dialog = Ask("Rename session", session.title)
+        self.app.push_screen(dialog, lambda title: self._do(core.sessions.rename(session.id, title)) if title else None)
+
+    def action_delete_session(self) -> None:
+        """Delete the chosen session after a yes."""
+        session, core = self._chosen(), self.core
+        if session is None or core is None:
+            self.notify("There is no session to delete yet.", markup=False)
+            return
+        lines = [
+            f"“{session_title(session)}”",
+            f"{session.message_count:,} messages, their request traces and their search index entries are deleted for good.",
+        ]
+        self.app.push_screen(
+            Confirm("Delete session", lines), lambda yes: self._do(self._delete(core, session)) if yes else None
+        )
+
+    async def _delete(self, core: Core, session: Session) -> None:
+        running = core.chat.running(session.id)
+        if running is not None:
+            await core.chat.stop(running)
+        await core.sessions.delete(session.id)
+        if self.conversation.session is not None and self.conversation.session.id == session.id:
+            await self._new(temporary=False)
+        await self.refresh_sessions()
+
+    def action_export_session(self) -> None:
+        """Write the chosen session to a Markdown or JSON file."""
+        session, core = self._chosen(), self.core
+        if session is None or core is None:
+            self.notify("There is no session to export yet.", markup=False)
+            return
+        name = "".join(c if c.isalnum() or c in "-_ " else "" for c in session_title(session)).strip() or "session"
+        path = str(Path.home() / f"{name[:60].replace(' ', '-')}.md")
+        dialog = Ask("Export to (.md or .json)", path)
+        self.app.push_screen(dialog, lambda to: self._do(self._export(core, session, to)) if to else None)
+
+    async def _export(self, core: Core, session: Session, to: str) -> None:
+        written = await core.sessions.export_to(session.id, Path(to).expanduser())
+        self.notify(f"Written to {written}.", markup=False)
+
+    def _do(self, work: object) -> None:
+        self.run_worker(self._doing(work), group="verbs", exit_on_error=False)
+
+    async def _doing(self, work: object) -> None:
+        try:
+            await work  # type: ignore[misc]
+        except VenomError as failure:
+            self.complain(failure)
+
+    # ------------------------------------------------------------------ find, copy
+
+    def action_find(self) -> None:
+        """Search the text of all sessions."""
+        core = self.core
+        if core is not None:
+            search = Search(core.sessions.search)
+            self.app.push_screen(search, lambda found: self._found(found))
+
+    def _found(self, found: tuple[SearchHit, tuple[str, ...]] | None) -> None:
+        if found is not None:
+            self.open_session(found[0].session_id, *found)
+
+    def action_copy_answer(self) -> None:
+        """Copy the last answer."""
+        answer = self.conversation.last_answer
+        self._copy("" if answer is None else answer.content, "the last answer")
+
+    def action_copy_message(self) -> None:
+        """Copy the selected message, else the last answer."""
+        transcript = self.query_one(ChatTranscript)
+        key = transcript.selected_key
+        if key is None:
+            self.action_copy_answer()
+        else:
+            self._copy(transcript.source(key), "the message")
+
+    def action_copy_code(self) -> None:
+        """Copy a code block of the selected message, else of the last answer; again copies the next one."""
+        transcript = self.query_one(ChatTranscript)
+        answer = self.conversation.last_answer
+        key = transcript.selected_key or (None if answer is None else answer.id)
+        blocks = [] if key is None else transcript.code_blocks(key)
+        if not blocks:
+            self.notify("There is no code block in this message.", markup=False)
+            return
+        self._block %= len(blocks)
+        self._copy(blocks[self._block], f"code block {self._block + 1} of {len(blocks)}")
+        self._block += 1
+
+    def _copy(self, text: str, what: str) -> None:
+        if not text:
+            self.notify("There is nothing to copy yet.", markup=False)
+            return
+        self.app.copy_to_clipboard(text)
+        self.notify(f"Sent {what} to the terminal's clipboard; it does not confirm.", markup=False)
+
+    def action_prompt(self) -> None:
+        """Go to the prompt."""
+        self.query_one(Prompt).focus()

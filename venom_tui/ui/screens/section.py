@@ -1,0 +1,90 @@
+"""What all sections share: header, line of sections, body, footer, and the way to the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+
+from venom_tui.ui.widgets.footer import FooterLine
+from venom_tui.ui.widgets.header import HeaderLine
+from venom_tui.ui.widgets.sections import SECTIONS, SectionLine
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.events import Event
+    from venom_tui.ui.bridge import CoreHost
+    from venom_tui.ui.widgets.header import HeaderState
+
+
+class SectionScreen(Screen[None]):
+    """A section of the cockpit.
+
+    Derived screens give `NAME`, `compose_body`, and take what they need of `core_ready` (once, when the core is open),
+    `core_event` (each event, also while the section is hidden: only remember then) and `shown` (it came to the front).
+    """
+
+    NAME: ClassVar[str] = ""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "Back", show=False, id="section.back", tooltip="Leave the input, else go back to the chat"),
+        *(
+            Binding(str(n), f"app.section('{name}')", title, show=False, id=f"section.{n}", tooltip=f"Go to {title}")
+            for n, (name, title) in enumerate(SECTIONS, 1)
+        ),
+        Binding("question_mark", "app.help", "Help", show=False, id="section.help", tooltip="Show all keys"),
+        Binding("colon", "app.command_palette", "Commands", show=False, id="section.commands", tooltip="Find a command"),
+    ]
+
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (96, "-normal"), (140, "-wide")]
+
+    @property
+    def host(self) -> CoreHost:
+        """The application, as far as screens know it."""
+        return cast("CoreHost", self.app)
+
+    @property
+    def core(self) -> Core | None:
+        """The core, once it is open."""
+        return self.host.core
+
+    def compose(self) -> ComposeResult:
+        """Lay out the frame."""
+        yield HeaderLine()
+        yield SectionLine(self.NAME)
+        yield from self.compose_body()
+        yield FooterLine(id="footer")
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Return the widgets between the line of sections and the footer."""
+        return ()
+
+    def core_ready(self, core: Core) -> None:
+        """Take the core when it is open."""
+
+    def core_event(self, event: Event) -> None:
+        """Take an event of the core."""
+
+    def shown(self) -> None:
+        """Take notice that this section came to the front."""
+
+    def set_header(self, state: HeaderState) -> None:
+        """Show the header's state."""
+        for header in self.query(HeaderLine):
+            header.set_state(state)
+
+    def on_screen_resume(self) -> None:
+        """Tell the section that it is seen."""
+        self.shown()
+
+    def on_section_line_picked(self, message: SectionLine.Picked) -> None:
+        """Go where the mouse pointed."""
+        self.host.show_section(message.section)
+
+    def action_back(self) -> None:
+        """Go back to the chat."""
+        self.host.show_section("chat")

@@ -1,0 +1,93 @@
+"""The header: where one is. Host, model and runtime, memory, running work, routing mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from venom_tui.ui.text import gib, truncate_middle
+from venom_tui.ui.widgets.line import Line
+
+_SEPARATOR = " · "
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderState:
+    """What the header tells. None: not known yet."""
+
+    host: str = ""
+    model: str | None = None
+    runtime: str = ""
+    demonstration: bool = False
+    vram_used_bytes: int | None = None
+    vram_total_bytes: int | None = None
+    ram_used_bytes: int | None = None
+    ram_total_bytes: int | None = None
+    running: tuple[str, ...] = ()
+    """What runs now, in words: `loading qwen3:14b`."""
+    mode: str = "LOCAL"
+    note: str = ""
+    """Something that must be seen: `read-only`, `closing`."""
+
+
+class HeaderLine(Line):
+    """Shows a HeaderState; on narrow screens the parts of least worth go first."""
+
+    def __init__(self) -> None:
+        super().__init__(id="header")
+        self._state = HeaderState()
+
+    @property
+    def state(self) -> HeaderState:
+        """What it shows."""
+        return self._state
+
+    def set_state(self, state: HeaderState) -> None:
+        """Show something else; equal states paint nothing."""
+        if state != self._state:
+            self._state = state
+            self.refresh()
+
+    def fit(self, width: int) -> Content:
+        """Return as many parts as fit, in their order."""
+        parts = self._parts(width)
+        while len(parts) > 1 and _length(parts) > width:
+            parts.remove(min(parts, key=lambda part: part[0]))
+        return Content(_SEPARATOR).join([text for _, text in parts]).truncate(width, ellipsis=True)
+
+    def _parts(self, width: int) -> list[tuple[int, Content]]:
+        """Return (worth, text) of each part."""
+        state = self._state
+        parts: list[tuple[int, Content]] = []
+        if state.host:
+            parts.append((3, Content.styled(truncate_middle(state.host, max(8, width // 5)), "bold")))
+        if state.model is None:
+            parts.append((9, Content.styled("no model", "$text-muted")))
+        else:
+            name = truncate_middle(state.model, max(16, width // 3))
+            demonstration = Content.styled(" demonstration", "$warning") if state.demonstration else Content()
+            parts.append((9, Content.assemble(name, (f" @ {state.runtime}", "$text-muted"), demonstration)))
+        parts.extend(self._memory())
+        if state.running:
+            more = f" +{len(state.running) - 1}" if len(state.running) > 1 else ""
+            parts.append((6, Content.styled(truncate_middle(state.running[0], 30) + more, "$busy")))
+        parts.append((5, Content(state.mode)))
+        if state.note:
+            parts.append((8, Content.styled(state.note, "$warning")))
+        return parts
+
+    def _memory(self) -> list[tuple[int, Content]]:
+        state = self._state
+        for label, used, total in (
+            ("VRAM", state.vram_used_bytes, state.vram_total_bytes),
+            ("RAM", state.ram_used_bytes, state.ram_total_bytes),
+        ):
+            if total is not None:
+                amount = "?" if used is None else gib(used)
+                return [(7, Content(f"{label} {amount}/{gib(total)} GiB"))]
+        return []
+
+
+def _length(parts: list[tuple[int, Content]]) -> int:
+    return sum(text.cell_length for _, text in parts) + len(_SEPARATOR) * (len(parts) - 1)

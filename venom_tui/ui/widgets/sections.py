@@ -1,0 +1,72 @@
+"""The line of sections under the header, and the thin rule that titles a region."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.content import Content
+from textual.message import Message
+
+from venom_tui.ui.text import signs, truncate_middle
+from venom_tui.ui.widgets.line import Line
+
+SECTIONS = (("chat", "Chat"), ("catalog", "Catalog"), ("operations", "Operations"), ("guard", "Guard"))
+"""The sections that are built: (name, title), in the order of their keys."""
+
+
+class SectionLine(Line):
+    """`1 Chat  2 Catalog  …`, the current one marked; a click changes the section."""
+
+    class Picked(Message):
+        """A section was clicked."""
+
+        def __init__(self, section: str) -> None:
+            super().__init__()
+            self.section = section
+
+    def __init__(self, current: str) -> None:
+        super().__init__(id="sections")
+        self._current = current
+
+    def fit(self, width: int) -> Content:
+        """Return the titles with their keys."""
+        parts = []
+        for number, (name, title) in enumerate(SECTIONS, 1):
+            style = "bold $accent underline" if name == self._current else "$text-muted"
+            parts.append(Content.assemble((f"{number} ", "$text-muted"), (title, style)))
+        return Content("  ").join(parts).truncate(width, ellipsis=True)
+
+    def on_click(self, event: events.Click) -> None:
+        """Find the section under the mouse."""
+        x = event.x - self.styles.padding.left
+        for number, (name, title) in enumerate(SECTIONS, 1):
+            length = len(f"{number} {title}") + 2
+            if x < length:
+                if x >= 0:
+                    self.post_message(self.Picked(name))
+                return
+            x -= length
+
+
+class RuleLine(Line):
+    """`── Title ──────── right`: names the region below; takes the accent while that region has the focus."""
+
+    def __init__(self, title: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._title = title
+        self._right = ""
+
+    def set_title(self, title: str, right: str = "") -> None:
+        """Change the words; equal ones paint nothing."""
+        if (title, right) != (self._title, self._right):
+            self._title, self._right = title, right
+            self.refresh()
+
+    def fit(self, width: int) -> Content:
+        """Return the rule in the widget's width."""
+        dash = signs().dash
+        right = f" {self._right} {dash * 2}" if self._right else ""
+        room = max(4, width - len(right) - 6)
+        title = truncate_middle(self._title, room)
+        left = Content.assemble((dash * 2 + " ", "$rule"), title, " ")
+        fill = max(0, width - left.cell_length - Content(right).cell_length)
+        return Content.assemble(left, (dash * fill, "$rule"), (right, "$text-muted")).truncate(width)
