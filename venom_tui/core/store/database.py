@@ -228,6 +228,6 @@ async def _connect(path: Path, network: str | None) -> aiosqlite.Connection:
     db.row_factory = aiosqlite.Row
     await db.execute(f"PRAGMA synchronous = {'FULL' if network else 'NORMAL'}")
     await db.execute("PRAGMA foreign_keys = ON")
-    await db.execute("PRAGMA secure_delete = FAST")
+    await db.execute("PRAGMA secure_delete = ON")
     await db.execute("PRAGMA cache_size = -8000")
     return db

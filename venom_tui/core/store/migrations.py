@@ -51,8 +51,6 @@ _FIRST = (
     """CREATE VIRTUAL TABLE messages_text USING fts5 (
         content, content='messages', content_rowid='number', tokenize="unicode61 remove_diacritics 2", prefix='2 3'
     )""",
-    # Deleted words do not stay readable in the index.
-    "INSERT INTO messages_text (messages_text, rank) VALUES ('secure-delete', 1)",
     # An answer enters the index when it is final: a streaming one would be indexed anew at each partial write.
     """CREATE TRIGGER messages_indexed AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
         INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);

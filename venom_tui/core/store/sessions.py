@@ -491,6 +491,9 @@ async def _delete_sessions(db: aiosqlite.Connection, ids: Sequence[str]) -> None
         await db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
         await db.execute("DELETE FROM traces WHERE session_id = ?", (session_id,))
         await db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+    # A deletion only marks the words in the index as gone; merging its segments drops them from the file as well.
+    # (FTS5's own `secure-delete` is no way: SQLite before 3.42 cannot read an index that used it.)
+    await db.execute("INSERT INTO messages_text (messages_text) VALUES ('optimize')")
 
 
 def _write_new(path: Path, text: str) -> None:
