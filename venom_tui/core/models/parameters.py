@@ -1,0 +1,95 @@
+"""Generation parameters: their ranges, how several sources of them are merged, and what each runtime calls them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Literal
+
+from venom_tui.core.errors import UsageError
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.types.request import GenerationParameters
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the generation schema."""
+
+    name: str
+    kind: Literal["int", "float", "texts"]
+    minimum: float | None
+    maximum: float | None
+    meaning: str
+
+
+SCHEMA: tuple[Parameter, ...] = (
+    Parameter("temperature", "float", 0, 2, "randomness; 0 takes the likeliest token"),
+    Parameter("top_p", "float", 0, 1, "share of probability that is sampled from"),
+    Parameter("top_k", "int", 0, 1000, "number of likeliest tokens that are sampled from; 0 is all"),
+    Parameter("min_p", "float", 0, 1, "least probability, relative to the likeliest token"),
+    Parameter("repeat_penalty", "float", 0, 2, "penalty for tokens that came lately; 1 is none"),
+    Parameter("max_tokens", "int", 1, 1_000_000, "most tokens of an answer"),
+    Parameter("seed", "int", 0, 2**32 - 1, "seed of the randomness"),
+    Parameter("stop", "texts", None, None, "texts that end the answer, separated by commas"),
+)
+_BY_NAME = {parameter.name: parameter for parameter in SCHEMA}
+
+_WIRE: dict[str, dict[str, str]] = {
+    "embedded": {},
+    "llamacpp": {},
+    "vllm": {"repeat_penalty": "repetition_penalty"},
+    "openai": {"top_k": "", "min_p": "", "repeat_penalty": ""},
+    "ollama": {"max_tokens": "num_predict"},
+}
+"""Kind of runtime -> generic name -> name on its wire; "" is dropped. Names that are not listed go as they are."""
+
+
+def parse_parameter(name: str, text: str) -> object:
+    """Return the value of a parameter given as text.
+
+    Raises:
+        UsageError: there is no such parameter, or the value is not in its range.
+    """
+    parameter = _BY_NAME.get(name)
+    if parameter is None:
+        known = ", ".join(_BY_NAME)
+        raise UsageError(f"{sanitize_line(name, 40)!r} is no generation parameter.", hint=f"There are: {known}.")
+    if parameter.kind == "texts":
+        return tuple(part for part in text.split(",") if part)
+    try:
+        value = int(text) if parameter.kind == "int" else float(text)
+    except ValueError:
+        value = None
+    low, high = parameter.minimum, parameter.maximum
+    if value is None or (low is not None and not value >= low) or (high is not None and not value <= high):
+        number = "a whole number" if parameter.kind == "int" else "a number"
+        raise UsageError(
+            f"{name} is {sanitize_line(text, 40)!r}, but must be {number} from {low:g} to {high:g}."
+        )
+    return value
+
+
+def merge_parameters(*sources: GenerationParameters) -> GenerationParameters:
+    """Return for each parameter the first value that is set, in the order of the sources (the request first)."""
+    merged = {
+        field.name: next(
+            (value for source in sources if (value := getattr(source, field.name)) is not None), None
+        )
+        for field in fields(GenerationParameters)
+    }
+    return GenerationParameters(**merged)
+
+
+def wire_parameters(parameters: GenerationParameters, kind: str) -> tuple[dict[str, object], tuple[str, ...]]:
+    """Return the parameters as a kind of runtime knows them, and the names of those that it does not know."""
+    names = _WIRE.get(kind, {})
+    sent: dict[str, object] = {}
+    dropped: list[str] = []
+    for name, value in asdict(parameters).items():
+        if value is None:
+            continue
+        wire = names.get(name, name)
+        if wire:
+            sent[wire] = list(value) if isinstance(value, tuple) else value
+        else:
+            dropped.append(name)
+    return sent, tuple(dropped)

@@ -1,0 +1,1 @@
+"""Routing: the one place where a request to a model leaves."""
