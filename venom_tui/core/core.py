@@ -80,7 +80,7 @@ class Core:
         self.runtimes = LlmServerController(settings, pool, self.operations, events)
         stack.push_async_callback(self.runtimes.close)
         self.models = ModelManager(settings, self._settings_store, self.runtimes, self.operations, events)
-        self.router = ModelRouter(self.models, self.runtimes, pool)
+        self.router = ModelRouter(self.models, self.runtimes)
         self.guard = Telemetry(settings, events, self.runtimes.loaded)
         await self.guard.start()
         stack.push_async_callback(self.guard.close)

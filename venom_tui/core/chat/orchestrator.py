@@ -37,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 DEMONSTRATION_MAX_TOKENS = 256
 """Most tokens of an answer of the demonstration model, which seldom knows where to end."""
+DEMONSTRATION_PARAMETERS = GenerationParameters(temperature=0.0)
+"""With any randomness a model of this size soon leaves the subject."""
 _CLOSE_LIMIT_S = 5.0
 _KEPT_TURNS = 32
 """Ended turns that can still be followed."""
@@ -219,7 +221,7 @@ class Orchestrator:
         parameters: GenerationParameters | None,
         without: Message | None,
     ) -> None:
-        route = await self._router.decide(text, mode=mode, model=model, runtime=runtime)
+        route = await self._router.decide(mode=mode, model=model, runtime=runtime)
         turn.route = route
         turn.answer = replace(
             turn.answer, model=route.model, runtime=route.runtime, demonstration=route.demonstration
@@ -233,9 +235,9 @@ class Orchestrator:
             keep=self._sessions.partial if turn.stored else lambda _message: None,
             stop_on_repetition=route.demonstration,
         )
-        await self._router.prepare(route, status=lambda status: self._status(turn, status))
+        client = await self._router.prepare(route, status=lambda status: self._status(turn, status))
         turn.streamed.asked()
-        await turn.streamed.collect(self._router.stream(route, request))
+        await turn.streamed.collect(self._router.stream(route, client, request))
 
     async def _request(
         self, turn: _Turn, route: Route, parameters: GenerationParameters | None, without: Message | None
@@ -250,8 +252,8 @@ class Orchestrator:
         saved = await self._models.parameters(route.model, route.runtime)
         chosen = merge_parameters(parameters or GenerationParameters(), saved)
         if route.demonstration:
-            wanted = chosen.max_tokens or DEMONSTRATION_MAX_TOKENS
-            chosen = replace(chosen, max_tokens=min(wanted, DEMONSTRATION_MAX_TOKENS))
+            limit = min(chosen.max_tokens or DEMONSTRATION_MAX_TOKENS, DEMONSTRATION_MAX_TOKENS)
+            chosen = merge_parameters(replace(chosen, max_tokens=limit), DEMONSTRATION_PARAMETERS)
         return ChatRequest(route.model, conversation(system, kept), chosen)
 
     async def _supervise(self, turn: _Turn) -> None:

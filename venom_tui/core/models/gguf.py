@@ -1,0 +1,204 @@
+"""Reads the header of a GGUF file: what the model is, without its weights.
+
+Layout (ggml's docs/gguf.md): magic, version, number of tensors, number of key-value pairs, the pairs, the tensors'
+names, shapes, types and offsets. Everything in it is untrusted: counts and lengths are checked before they are used, and
+long arrays (the vocabulary) are passed over.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from venom_tui.core.sanitize import sanitize_line
+
+_MAGIC = b"GGUF"
+_MAX_PAIRS = 20_000
+_MAX_TENSORS = 200_000
+_MAX_STRING = 4 * 1024 * 1024
+_MAX_HEADER = 256 * 1024 * 1024
+"""Bytes; the largest vocabularies make headers of some 20 MB."""
+
+_UINT32, _BOOL, _STRING, _ARRAY, _UINT64 = 4, 7, 8, 9, 10
+_SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+
+_FILE_TYPES = {
+    0: "F32", 1: "F16", 2: "Q4_0", 3: "Q4_1", 7: "Q8_0", 8: "Q5_0", 9: "Q5_1", 10: "Q2_K", 11: "Q3_K_S", 12: "Q3_K_M",
+    13: "Q3_K_L", 14: "Q4_K_S", 15: "Q4_K_M", 16: "Q5_K_S", 17: "Q5_K_M", 18: "Q6_K", 19: "IQ2_XXS", 20: "IQ2_XS",
+    21: "Q2_K_S", 22: "IQ3_XS", 23: "IQ3_XXS", 24: "IQ1_S", 25: "IQ4_NL", 26: "IQ3_S", 27: "IQ3_M", 28: "IQ2_S",
+    29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
+}  # fmt: skip
+"""`general.file_type` -> its name (llama.h, enum llama_ftype)."""
+
+
+class GgufError(ValueError):
+    """The file is no GGUF file, or its header is broken; the text says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class GgufHeader:
+    """What the header says. None: it does not say."""
+
+    version: int
+    architecture: str | None
+    name: str | None
+    parameters: int | None
+    """Number of parameters: all elements of all tensors."""
+    quantization: str | None
+    context_length: int | None
+    has_chat_template: bool
+    kind: str
+    """`model`, or `mmproj`, `adapter` and the like: files that cannot chat on their own."""
+    split_count: int
+    """Number of files that the model was split into."""
+    split_number: int
+
+    @property
+    def parameter_size(self) -> str | None:
+        """The number of parameters as the field writes it: `135M`, `8.0B`."""
+        if not self.parameters:
+            return None
+        if self.parameters >= 1e9:
+            return f"{self.parameters / 1e9:.1f}B"
+        return f"{self.parameters / 1e6:.0f}M" if self.parameters >= 1e6 else f"{self.parameters / 1e3:.0f}K"
+
+
+def read_header(path: Path) -> GgufHeader:
+    """Read the header of a file (synchronous; call it in a thread).
+
+    Raises:
+        GgufError: it is no GGUF file, or it is broken or cut.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return _Reader(file).header()
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._order = "<"
+        self._used = 0
+        self._wide = True
+
+    def header(self) -> GgufHeader:
+        if self._take(4) != _MAGIC:
+            raise GgufError("it is no GGUF file")
+        version = self._number("I")
+        if version & 0xFFFF == 0:
+            # A big-endian file: its version reads as a multiple of 65,536.
+            self._order, version = ">", struct.unpack(">I", struct.pack("<I", version))[0]
+        if version not in (1, 2, 3):
+            raise GgufError(f"its format version is {version}, which is unknown")
+        self._wide = version > 1
+        tensors, pairs = self._count(_MAX_TENSORS, "tensors"), self._count(_MAX_PAIRS, "keys")
+        values: dict[str, object] = {}
+        for _ in range(pairs):
+            key = self._string()
+            kind = self._number("I")
+            # Only what is needed is kept; templates may be long, so that of them only their being there is.
+            values[key] = self._value(kind)
+        elements = sum(self._elements() for _ in range(tensors))
+        return _summary(version, values, elements)
+
+    def _take(self, size: int) -> bytes:
+        self._used += size
+        if self._used > _MAX_HEADER:
+            raise GgufError("its header is larger than any model's")
+        data = self._file.read(size)
+        if len(data) != size:
+            raise GgufError("it ends in the middle of its header")
+        return data
+
+    def _skip(self, size: int) -> None:
+        self._used += size
+        if self._used > _MAX_HEADER:
+            raise GgufError("its header is larger than any model's")
+        self._file.seek(size, 1)
+
+    def _number(self, form: str) -> int:
+        return int(struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0])
+
+    def _length(self) -> int:
+        return self._number("Q" if self._wide else "I")
+
+    def _count(self, most: int, what: str) -> int:
+        count = self._length()
+        if count > most:
+            raise GgufError(f"it claims to hold {count:,} {what}")
+        return count
+
+    def _string(self) -> str:
+        length = self._length()
+        if length > _MAX_STRING:
+            raise GgufError(f"it claims to hold a text of {length:,} bytes")
+        return self._take(length).decode("utf-8", "replace")
+
+    def _value(self, kind: int, depth: int = 0) -> object:
+        if kind == _STRING:
+            return self._string()
+        if kind == _ARRAY:
+            if depth > 2:
+                raise GgufError("its arrays are nested too deeply")
+            return self._array(depth)
+        form = _SCALARS.get(kind)
+        if form is None:
+            raise GgufError(f"it holds a value of the unknown type {kind}")
+        return struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0]
+
+    def _array(self, depth: int) -> None:
+        """Pass over an array; nothing that is shown is one."""
+        kind, length = self._number("I"), self._length()
+        form = _SCALARS.get(kind)
+        if form is not None:
+            self._skip(length * struct.calcsize("=" + form))
+            return
+        if length > _MAX_HEADER // 8:
+            raise GgufError(f"it claims to hold an array of {length:,} texts")
+        for _ in range(length):
+            if kind == _STRING:
+                self._skip(self._length())
+            else:
+                self._value(kind, depth + 1)
+
+    def _elements(self) -> int:
+        """Read one tensor's entry and return its number of elements."""
+        self._skip(self._length())
+        dimensions = self._number("I")
+        if dimensions > 8:
+            raise GgufError(f"it claims to hold a tensor of {dimensions} dimensions")
+        shape = [self._length() for _ in range(dimensions)]
+        self._skip(4 + 8)
+        return math.prod(shape)
+
+
+def _summary(version: int, values: dict[str, object], elements: int) -> GgufHeader:
+    architecture = _text(values.get("general.architecture"))
+    kind = _text(values.get("general.type")) or "model"
+    if architecture == "clip":
+        kind = "mmproj"
+    file_type = values.get("general.file_type")
+    context = values.get(f"{architecture}.context_length")
+    return GgufHeader(
+        version=version,
+        architecture=architecture,
+        name=_text(values.get("general.name")),
+        parameters=elements or None,
+        quantization=_FILE_TYPES.get(file_type & 1023) if isinstance(file_type, int) else None,
+        context_length=context if isinstance(context, int) and context > 0 else None,
+        has_chat_template=bool(values.get("tokenizer.chat_template")),
+        kind=kind,
+        split_count=_int(values.get("split.count"), 1),
+        split_number=_int(values.get("split.no"), 0),
+    )
+
+
+def _text(value: object) -> str | None:
+    return sanitize_line(value, 120) or None if isinstance(value, str) else None
+
+
+def _int(value: object, default: int) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else default

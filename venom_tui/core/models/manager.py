@@ -1,0 +1,219 @@
+"""Which models are here, which one is active, and how it becomes so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from venom_tui.core.errors import AmbiguousModel, LoadFailed, ModelNotFound, ReadOnly, UsageError
+from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
+from venom_tui.core.models.files import ModelFiles
+from venom_tui.core.models.names import check_name
+from venom_tui.core.models.parameters import parse_parameter
+from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.settings import Settings
+from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.types.model import ActiveModel, ModelInfo
+from venom_tui.core.types.request import GenerationParameters
+
+Status = Callable[[str], None]
+
+
+def _silent(_text: str) -> None:
+    """Tell nobody."""
+
+
+class ModelManager:
+    """Lists, finds, activates and unloads models, and keeps their generation parameters."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SettingsStore,
+        runtimes: LlmServerController,
+        operations: OperationRunner,
+        events: EventBus,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._runtimes = runtimes
+        self._operations = operations
+        self._events = events
+        self._files = ModelFiles(settings.models_dir)
+        self._known: list[ModelInfo] | None = None
+        self._scan: asyncio.Task[list[ModelInfo]] | None = None
+
+    async def list(self, *, refresh: bool = False) -> list[ModelInfo]:
+        """Return all models; `refresh` looks at the files again."""
+        models = await self._scanned(refresh=refresh)
+        loaded = {(model.runtime, model.name) for model in self._runtimes.loaded()}
+        active = self._choose(models)
+        return [
+            replace(
+                model,
+                loaded=(model.runtime, model.name) in loaded,
+                active=active is not None and (model.runtime, model.name) == (active.runtime, active.name),
+            )
+            for model in models
+        ]
+
+    async def _scanned(self, *, refresh: bool) -> list[ModelInfo]:
+        if self._known is None or refresh:
+            if self._scan is None or self._scan.done():
+                self._scan = asyncio.create_task(asyncio.to_thread(self._files.scan), name="scan of model files")
+            known = await asyncio.shield(self._scan)
+            changed = self._known is not None and known != self._known
+            self._known = known
+            if changed:
+                self._events.emit(ModelsChanged())
+        return self._known
+
+    async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
+        """Return the model of a name; files that were added meanwhile are found.
+
+        Raises:
+            UsageError: the name is not legal.
+            AmbiguousModel: two runtimes have it and none of them is active with it.
+            ModelNotFound: nobody has it.
+        """
+        check_name(name)
+        for refresh in (False, True):
+            models = await self.list(refresh=refresh)
+            found = [m for m in models if m.name == name and runtime in (None, m.runtime)]
+            if not found:
+                found = [m for m in models if m.name.lower() == name.lower() and runtime in (None, m.runtime)]
+            if len(found) == 1:
+                return found[0]
+            for model in found:
+                if model.active:
+                    return model
+            if found:
+                where = " and ".join(model.runtime for model in found)
+                raise AmbiguousModel(f"{where} both have a model {name!r}.", hint="Say which with --runtime.")
+        where = f" of runtime {sanitize_line(runtime, 40)!r}" if runtime else ""
+        raise ModelNotFound(
+            f"There is no model {sanitize_line(name, 80)!r}{where}.",
+            hint=f"`venom-tui models list` shows all; GGUF files belong into {self._files.folder}.",
+        )
+
+    async def active(self) -> ActiveModel | None:
+        """Return which model answers the next prompt, and why; None when there is none."""
+        return self._choose(await self._scanned(refresh=False))
+
+    def _choose(self, models: list[ModelInfo]) -> ActiveModel | None:
+        usable = [model for model in models if not model.error]
+        wanted = (self._settings.text("VENOM_ACTIVE_RUNTIME"), self._settings.text("VENOM_ACTIVE_MODEL"))
+        gone = ""
+        if wanted[1]:
+            for model in usable:
+                if model.name == wanted[1] and wanted[0] in ("", model.runtime):
+                    return _active(model, "the last one used")
+            gone = f"{sanitize_line(wanted[1], 60)} is gone; "
+        loaded = {(model.runtime, model.name) for model in self._runtimes.loaded()}
+        for model in usable:
+            if (model.runtime, model.name) in loaded and not model.demonstration:
+                return _active(model, gone + "it is loaded already")
+        for model in usable:
+            if not model.demonstration:
+                return _active(model, gone + "the newest file in the models folder")
+        for model in usable:
+            return _active(model, gone + "no other model is here")
+        return None
+
+    async def activate(self, name: str, runtime: str | None = None, *, status: Status = _silent) -> ActiveModel:
+        """Load a model, verify that it answers, and only then make it the active one.
+
+        Raises:
+            LoadFailed: it could not be loaded; the model before stays active.
+            ModelNotFound, AmbiguousModel, UsageError: see `find`.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable("another model cannot be made active")
+        model = await self.find(name, runtime)
+        before = await self.active()
+        target = model.name if before is None or before.name == model.name else f"{before.name} → {model.name}"
+
+        async def work(progress: Progress) -> None:
+            def tell(text: str) -> None:
+                progress.update(message=text)
+                status(text)
+
+            await self._runtimes.endpoint(model, status=tell, cause="switch")
+            await self._runtimes.verify(model)
+            await self._make_active(model, before)
+
+        await self._operations.run("switch", target, work, runtime=model.runtime, queue="switch")
+        active = await self.active()
+        assert active is not None
+        return active
+
+    async def choose(self, name: str, runtime: str | None = None) -> ActiveModel:
+        """Make a model active without loading it: for commands that end before it would be used.
+
+        Raises:
+            LoadFailed: its file is known to be unusable.
+            ModelNotFound, AmbiguousModel, UsageError: see `find`.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable("another model cannot be made active")
+        model = await self.find(name, runtime)
+        if model.error:
+            raise LoadFailed(f"{model.name} cannot be used: {model.error}.", hint="Replace the file.")
+        await self._make_active(model, await self.active())
+        active = await self.active()
+        assert active is not None
+        return active
+
+    async def _make_active(self, model: ModelInfo, before: ActiveModel | None) -> None:
+        values = {"VENOM_ACTIVE_MODEL": model.name, "VENOM_ACTIVE_RUNTIME": model.runtime}
+        if before is not None and (before.name, before.runtime) != (model.name, model.runtime):
+            values |= {"VENOM_PREVIOUS_MODEL": before.name, "VENOM_PREVIOUS_RUNTIME": before.runtime}
+        await self._store.save_all(values)
+        for key, value in values.items():
+            self._settings.set_stored(key, value)
+        self._events.emit(ActiveModelChanged(await self.active()))
+
+    async def unload(self, name: str, runtime: str | None = None) -> None:
+        """Take a model out of memory; one that is not loaded is left as it is.
+
+        Raises:
+            ModelNotFound, AmbiguousModel, UsageError: see `find`.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable("models cannot be unloaded")
+        model = await self.find(name, runtime)
+        await self._runtimes.unload(model)
+
+    async def parameters(self, name: str, runtime: str) -> GenerationParameters:
+        """Return the parameters saved for a model; all None when none are."""
+        return await self._store.parameters(runtime, name)
+
+    async def set_parameters(self, name: str, runtime: str | None, changes: dict[str, str | None]) -> GenerationParameters:
+        """Change saved parameters of a model (None takes one back) and return what is saved now.
+
+        Raises:
+            UsageError: a parameter is unknown or out of its range.
+            ModelNotFound, AmbiguousModel: see `find`.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable("parameters cannot be changed")
+        model = await self.find(name, runtime)
+        values = {key: None if text is None else parse_parameter(key, text) for key, text in changes.items()}
+        saved = await self._store.parameters(model.runtime, model.name)
+        try:
+            saved = replace(saved, **values)  # type: ignore[arg-type]
+        except TypeError:
+            raise UsageError(f"{sanitize_line(', '.join(values), 60)} is no generation parameter.") from None
+        await self._store.save_parameters(model.runtime, model.name, saved)
+        return saved
+
+    def _check_writable(self, what: str) -> None:
+        if self._settings.flag("VENOM_READ_ONLY"):
+            raise ReadOnly(f"venom-tui runs read-only: {what}.", hint="Start it without --read-only.")
+
+
+def _active(model: ModelInfo, reason: str) -> ActiveModel:
+    return ActiveModel(model.name, model.runtime, reason, model.demonstration)

@@ -1,0 +1,85 @@
+"""The one place where a request to a model leaves. Until remote providers are built it only says "local"."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
+
+from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
+from venom_tui.core.errors import LoadFailed, ModelNotFound, VenomError
+from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.parameters import wire_parameters
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.types.request import ChatChunk, ChatRequest, Route
+
+Status = Callable[[str], None]
+
+
+class ModelRouter:
+    """Decides which model a prompt goes to, and sends it there."""
+
+    def __init__(self, models: ModelManager, runtimes: LlmServerController) -> None:
+        self._models = models
+        self._runtimes = runtimes
+
+    async def decide(self, *, mode: str, model: str | None = None, runtime: str | None = None) -> Route:
+        """Return where a prompt goes: the model that was asked for, else the active one. Sends nothing.
+
+        Raises:
+            ModelNotFound: there is no such model, or none at all.
+            AmbiguousModel: several runtimes have it.
+        """
+        if model is not None:
+            reason = "asked for"
+        else:
+            active = await self._models.active()
+            if active is None:
+                raise ModelNotFound(
+                    "No model is here.", hint="Put a GGUF file into the models folder; `venom-tui info` names it."
+                )
+            model, runtime, reason = active.name, runtime or active.runtime, active.reason
+        found = await self._models.find(model, runtime)
+        return Route(
+            kind="chat",
+            intent="chat",
+            mode=mode,
+            source="model" if reason == "asked for" else "rule",
+            target="local",
+            runtime=found.runtime,
+            model=found.name,
+            reason=reason,
+            demonstration=found.demonstration,
+        )
+
+    async def prepare(self, route: Route, *, status: Status) -> OpenAICompatibleClient:
+        """Make the route's model ready, loading it where it is not; return the way to it.
+
+        Raises:
+            LoadFailed: it could not be loaded.
+            RuntimeFailure: its runtime cannot be reached.
+        """
+        model = await self._models.find(route.model, route.runtime)
+        if model.error:
+            raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another.")
+        return await self._runtimes.endpoint(model, status=status, cause="prompt")
+
+    async def stream(
+        self, route: Route, client: OpenAICompatibleClient, request: ChatRequest
+    ) -> AsyncGenerator[ChatChunk, None]:
+        """Send a request and yield the pieces of its answer; leaving the generator stops the server's work.
+
+        Raises:
+            RuntimeFailure: what the server did or said.
+        """
+        extra, _dropped = wire_parameters(request.parameters, route.runtime)
+        chunks = client.chat(replace(request, model=route.model), extra)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        except VenomError as failure:
+            told = await self._runtimes.explain(route.model, failure)
+            if told is failure:
+                raise
+            raise told from failure
+        finally:
+            await chunks.aclose()
