@@ -1,0 +1,161 @@
+"""An application that changes its screen at random, one step a key: `n` goes on, ctrl+l draws everything anew.
+
+    python -m tests.terminal.apps.changes SEED [plain]
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+
+from venom_tui.ui.terminal.environment import prepare
+
+prepare()
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.scroll_view import ScrollView
+from textual.geometry import Region, Size
+from textual.strip import Strip
+from textual.widgets import DataTable, Footer, Header, Input, Log, Static
+
+from venom_tui.ui.terminal.app import TerminalApp
+
+WORDS = [
+    "plain", "words", "of", "text", "日本語", "한국어", "naïve", "e\u0301le\u0300ve", "🚀", "👩‍💻", "❤️", "🇩🇪", "👍🏽", "│─┼", "▁▂▃▅▇",
+    "नमस्ते", "x" * 9, "1234.5", "…", "tab\tin", "esc\x1b[31mred", "c1\x9b31m", "bidi\u202eabc",
+]  # fmt: skip
+
+
+class Rows(ScrollView):
+    """Rows that the terminal scrolls, where it can."""
+
+    DEFAULT_CSS = "Rows { width: 1fr; height: 1fr; overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.top = 0
+        self.scrolled = 0
+
+    def on_mount(self) -> None:
+        self.virtual_size = Size(1, 1)
+
+    def add(self, texts: list[str]) -> None:
+        height = self.scrollable_content_region.height
+        self.texts += texts
+        old, self.top = self.top, max(0, len(self.texts) - height)
+        by = self.top - old
+        if by and by < height and self.app.terminal.scroll_rows(self, by):
+            self.scrolled += 1
+            self.refresh(Region(0, height - by, self.size.width + 1, by))
+        else:
+            self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        at = self.top + y
+        text = self.texts[at] if at < len(self.texts) else ""
+        content = Content(text.replace("\t", " "))
+        strip = Strip([*content.render_segments(self.visual_style)])
+        return strip.adjust_cell_length(self.size.width, self.rich_style)
+
+
+class Other(Screen[None]):
+    BINDINGS = [("o", "app.pop_screen", "Back")]
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        yield Static(Content("another screen\n" * 5))
+        yield Footer()
+
+
+class Dialog(ModalScreen[None]):
+    DEFAULT_CSS = "Dialog { align: center middle; } Dialog Static { width: 30; height: 7; border: round red; }"
+
+    def compose(self) -> ComposeResult:
+        yield Static(Content("a dialog 日本 🚀"))
+
+
+class Changes(TerminalApp[None]):
+    CSS = """
+    #left { width: 24; } #table { height: 8; } #log { height: 6; } Input { height: 3; }
+    #words { height: 4; background: $surface; } .narrow #left { display: none; }
+    """
+    BINDINGS = [("n", "step", "Next"), ("ctrl+l", "redraw", "Redraw"), ("q", "quit", "Quit")]
+    AUTO_FOCUS = None
+
+    def __init__(self, seed: int, plain: bool) -> None:
+        super().__init__(plain_output=plain)
+        self.random = random.Random(seed)
+        self.steps = 0
+
+    def compose(self) -> ComposeResult:
+        yield Header()
+        yield Static("step 0 done", id="state")
+        with Horizontal():
+            with VerticalScroll(id="left"):
+                for number in range(30):
+                    yield Static(Content(f"side {number} " + "─" * 14), classes="side")
+            yield Rows()
+        yield Static(id="words")
+        yield DataTable(id="table")
+        yield Log(id="log")
+        yield Input("typed 日本")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        table = self.query_one(DataTable)
+        table.add_columns("one", "two", "three")
+        for number in range(40):
+            table.add_row(str(number), "two", "日本")
+
+    def words(self, most: int = 8) -> str:
+        return " ".join(self.random.choice(WORDS) for _ in range(self.random.randint(0, most)))
+
+    def action_step(self) -> None:
+        choice = self.random.choice(
+            ["words", "words", "rows", "rows", "rows", "table", "cell", "log", "side", "toast", "dialog", "other", "narrow",
+             "dark", "input", "focus"]
+        )  # fmt: skip
+        main = self.screen_stack[0]
+        if choice == "words":
+            main.query_one("#words", Static).update(Content("\n".join(self.words() for _ in range(4))))
+        elif choice == "rows":
+            for _ in range(self.random.randint(1, 3)):
+                main.query_one(Rows).add([self.words() for _ in range(self.random.randint(1, 4))])
+        elif choice == "table":
+            main.query_one(DataTable).move_cursor(row=self.random.randrange(40))
+        elif choice == "cell":
+            main.query_one(DataTable).update_cell_at((self.random.randrange(40), 1), self.words(2).replace("\x1b", ""))
+        elif choice == "log":
+            main.query_one(Log).write_line(self.words())
+        elif choice == "side":
+            main.query_one("#left").scroll_to(y=self.random.randrange(20), animate=False)
+        elif choice == "toast":
+            self.notify(self.words().replace("[", "("), timeout=self.random.choice([0.2, 60]), markup=False)
+        elif choice == "dialog":
+            self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Dialog())
+        elif choice == "other":
+            self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Other())
+        elif choice == "narrow":
+            main.toggle_class("narrow")
+        elif choice == "dark":
+            self.theme = self.random.choice(["textual-dark", "textual-light", "textual-ansi", "nord"])
+        elif choice == "input":
+            main.query_one(Input).value = self.words(3).replace("\t", "").replace("\x1b", "")
+        elif choice == "focus":
+            if len(self.screen_stack) == 1:
+                self.screen.set_focus(self.random.choice([main.query_one(DataTable), None]))
+        self.steps += 1
+        self.call_after_refresh(self.tell)
+
+    def tell(self) -> None:
+        scrolled = self.screen_stack[0].query_one(Rows).scrolled
+        self.sub_title = f"step {self.steps} done, {scrolled} scrolled"
+        self.screen_stack[0].query_one("#state", Static).update(self.sub_title)
+
+
+if __name__ == "__main__":
+    Changes(int(sys.argv[1]), "plain" in sys.argv).run()

@@ -1,0 +1,162 @@
+"""Turns the bytes that a terminal sends into Textual's events.
+
+Textual's parser decides by time whether an escape sequence has ended, and types what it does not understand as if it were
+keys. So it is given whole sequences only: an unfinished one is held back until the rest comes, replies to questions that
+nobody asked are dropped, and a bracketed paste becomes one event however long and however torn it is.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Generator, Iterator
+
+from textual import constants, events
+from textual._xterm_parser import XTermParser
+from textual.message import Message
+
+_PASTE_START = "\x1b[200~"
+_PASTE_END = "\x1b[201~"
+
+_UNFINISHED = re.compile(
+    r"\x1b(?:\Z"  # a lone ESC
+    r"|\[[0-?]*[ -/]*\Z"  # CSI without its final character
+    r"|\[M[^\x1b]{0,2}\Z"  # an old mouse report
+    r"|O\Z"  # SS3
+    r"|[\]P_^X][^\x07\x1b]*\x1b?\Z)"  # a string without its end
+)
+_UNASKED = re.compile(
+    r"\x1b[\]P_^X][^\x07\x1b]*(?:\x07|\x1b\\)"  # OSC, DCS, APC, PM, SOS
+    r"|\x1b\[[>=][0-?]*[ -/]*[@-~]"  # secondary and tertiary device attributes
+    r"|\x1b\[\?[0-9;:]*(?:[a-zA-Z]|\$[a-xzA-Z])"  # device attributes, kitty flags; not the mode reports (final $y)
+    r"|\x1b\[0?n"  # device status
+    r"|\x1b\[(?!48;)[0-9;:]*t"  # window reports but the resize in band
+)
+_TOKEN = re.compile(
+    r"(?P<csi>\x1b(?:\[M[^\x1b]{3}|\[[0-?]*[ -/]*[@-~]|O[ -~]))"
+    r"|(?P<malformed>\x1b(?:\[[0-?]*[ -/]*|O))"
+    r"|(?P<escape>\x1b[^\x1b]?)"  # Esc, or alt and a key
+    r"|[^\x1b]+"
+)
+_STATUS_OK = "\x1b[0n"
+
+SEQUENCE_S = 1.0
+"""Seconds that the rest of a sequence may take; what is unfinished then is dropped."""
+
+PASTE_S = 5.0
+"""Seconds that the rest of a paste may take; what came so far is the paste then."""
+
+_LONGEST_STRING = 65_536
+_LONGEST_PASTE = 64 * 1024 * 1024
+
+
+class KeyDecoder:
+    """Bytes in, events out. Call `expire` when `deadline` has come without more bytes.
+
+    Args:
+        escape_s: seconds after which a lone ESC is the Esc key.
+        status_ok: called for each answer to a device status request.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        escape_s: float | None = None,
+        status_ok: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._escape_s = constants.ESCAPE_DELAY if escape_s is None else escape_s
+        self._status_ok = status_ok
+        self._clock = clock
+        self._decode = getincrementaldecoder("utf-8")("replace").decode
+        self._parser = XTermParser()
+        self._held = ""
+        self._paste: list[str] | None = None
+        self._pasted = 0
+        self.deadline: float | None = None
+
+    def feed(self, data: bytes) -> Iterator[Message]:
+        """Return the events that these bytes complete."""
+        text = self._held + self._decode(data)
+        self._held, self.deadline = "", None
+        while text:
+            if self._paste is not None:
+                text = yield from self._take_paste(text)
+                continue
+            start = text.find(_PASTE_START)
+            keys, text = (text, "") if start < 0 else (text[:start], text[start + len(_PASTE_START) :])
+            if start >= 0:
+                self._paste, self._pasted = [], 0
+                self.deadline = self._clock() + PASTE_S
+            else:
+                keys = self._hold_unfinished(keys)
+            yield from self._parse(keys)
+
+    def expire(self) -> Iterator[Message]:
+        """Return what the held bytes mean now that nothing followed them."""
+        self.deadline = None
+        held, self._held = self._held, ""
+        if self._paste is not None:
+            self._paste.append(held)
+            yield self._end_paste()
+        elif held == "\x1b" or (len(held) == 2 and held[1] in "]P_^X"):  # Esc; alt and a key that may begin a string
+            yield from self._parser.feed(held)
+            yield from self._give_up_waiting()
+
+    def _hold_unfinished(self, text: str) -> str:
+        cut = _UNFINISHED.search(text)
+        if cut is None:
+            return text
+        held = cut[0]
+        if len(held) > _LONGEST_STRING:
+            return text[: cut.start()]
+        self._held = held
+        self.deadline = self._clock() + (self._escape_s if held == "\x1b" else SEQUENCE_S)
+        return text[: cut.start()]
+
+    def _take_paste(self, text: str) -> Generator[Message, None, str]:
+        assert self._paste is not None
+        end = text.find(_PASTE_END)
+        if end >= 0:
+            self._add_to_paste(text[:end])
+            yield self._end_paste()
+            return text[end + len(_PASTE_END) :]
+        keep = next((n for n in range(len(_PASTE_END) - 1, 0, -1) if text.endswith(_PASTE_END[:n])), 0)
+        self._add_to_paste(text[: len(text) - keep])
+        self._held = text[len(text) - keep :]
+        self.deadline = self._clock() + PASTE_S
+        return ""
+
+    def _add_to_paste(self, text: str) -> None:
+        assert self._paste is not None
+        self._pasted += len(text)
+        if self._pasted <= _LONGEST_PASTE:
+            self._paste.append(text)
+
+    def _end_paste(self) -> Message:
+        assert self._paste is not None
+        text, self._paste = "".join(self._paste), None
+        return events.Paste(text.replace("\x00", ""))
+
+    def _parse(self, text: str) -> Iterator[Message]:
+        if "\x1b" in text:
+            if self._status_ok is not None:
+                for _ in range(text.count(_STATUS_OK)):
+                    self._status_ok()
+            text = _UNASKED.sub("", text)
+        for token in _TOKEN.finditer(text):
+            if token.lastgroup == "malformed":
+                continue
+            yield from self._parser.feed(token[0])
+            if token.lastgroup is not None:
+                # Whatever the parser still waits for will not come: an alt and a key, or a sequence that it does not know.
+                rest = self._give_up_waiting()
+                if token.lastgroup == "escape":
+                    yield from rest
+
+    def _give_up_waiting(self) -> list[Message]:
+        if self._parser._timeout_time is None:
+            return []
+        self._parser._timeout_time = 0.0
+        return list(self._parser.tick())

@@ -1,0 +1,56 @@
+"""Whether the terminal may move a widget's rows by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.errors import NoWidget
+from textual.screen import Screen
+from textual.widget import Widget
+
+if TYPE_CHECKING:
+    from venom_tui.ui.terminal.app import TerminalApp
+
+
+def scroll_rows(app: TerminalApp[object], widget: Widget, by: int) -> bool:
+    """Move the rows of the widget's content in the terminal, if that is safe; return whether it was done."""
+    driver = app._driver_of_ours
+    if driver is None or driver.output is None or driver.output.busy or not by or app._frame_missed:
+        return False
+    screen = widget.screen
+    display = app._terminal_display
+    if screen is not app.screen or (display.width, display.height) != screen.size or _repaint_is_due(screen, widget):
+        return False
+    area = widget.scrollable_content_region
+    try:
+        if not area or area not in screen.find_widget(widget).clip or _is_covered(screen, widget):
+            return False
+    except NoWidget:
+        return False
+    if not display.scroll(area.x, area.right, area.y, area.bottom, by):
+        return False
+    app._scrolled()
+    return True
+
+
+def _repaint_is_due(screen: Screen[object], widget: Widget) -> bool:
+    """Whether rows of the widget wait for a repaint: they are known by where they stood before the scroll."""
+    return bool(
+        screen._dirty_widgets
+        or screen._layout_required
+        or screen._repaint_required
+        or screen._compositor._dirty_regions
+        or widget._repaint_required
+        or widget._layout_required
+        or widget._repaint_regions
+    )
+
+
+def _is_covered(screen: Screen[object], widget: Widget) -> bool:
+    """Whether other widgets lie on the widget's content, or below this screen's translucent background."""
+    family = {widget, *widget.ancestors}
+    area = widget.scrollable_content_region
+    for other, (region, clip) in screen._compositor.visible_widgets.items():
+        if other not in family and region.intersection(clip).overlaps(area):
+            return True
+    return False
