@@ -1,4 +1,4 @@
-"""An application that changes its screen at random, one step a key: `n` goes on, ctrl+l draws everything anew.
+"""An application that changes its screen at random, one step a key: F8 goes on, ctrl+l draws everything anew.
 
     python -m tests.terminal.apps.changes SEED [plain]
 """
@@ -14,6 +14,7 @@ prepare()
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, VerticalScroll
+from textual.binding import Binding
 from textual.content import Content
 from textual.screen import ModalScreen, Screen
 from textual.scroll_view import ScrollView
@@ -83,7 +84,11 @@ class Changes(TerminalApp[None]):
     #left { width: 24; } #table { height: 8; } #log { height: 6; } Input { height: 3; }
     #words { height: 4; background: $surface; } .narrow #left { display: none; }
     """
-    BINDINGS = [("n", "step", "Next"), ("ctrl+l", "redraw", "Redraw"), ("q", "quit", "Quit")]
+    BINDINGS = [
+        Binding("f8", "step", "Next", priority=True),
+        Binding("ctrl+l", "redraw", "Redraw", priority=True),
+        Binding("ctrl+q", "quit", "Quit", priority=True),
+    ]
     AUTO_FOCUS = None
 
     def __init__(self, seed: int, plain: bool) -> None:
@@ -107,6 +112,7 @@ class Changes(TerminalApp[None]):
 
     def on_mount(self) -> None:
         table = self.query_one(DataTable)
+        self.query_one(Rows).texts = [self.words() for _ in range(60)]
         table.add_columns("one", "two", "three")
         for number in range(40):
             table.add_row(str(number), "two", "日本")
@@ -123,7 +129,7 @@ class Changes(TerminalApp[None]):
         if choice == "words":
             main.query_one("#words", Static).update(Content("\n".join(self.words() for _ in range(4))))
         elif choice == "rows":
-            for _ in range(self.random.randint(1, 3)):
+            for _ in range(self.random.choice([1, 1, 1, 2])):
                 main.query_one(Rows).add([self.words() for _ in range(self.random.randint(1, 4))])
         elif choice == "table":
             main.query_one(DataTable).move_cursor(row=self.random.randrange(40))
@@ -142,7 +148,7 @@ class Changes(TerminalApp[None]):
         elif choice == "narrow":
             main.toggle_class("narrow")
         elif choice == "dark":
-            self.theme = self.random.choice(["textual-dark", "textual-light", "textual-ansi", "nord"])
+            self.theme = self.random.choice(["textual-dark", "textual-light", "ansi-dark", "nord"])
         elif choice == "input":
             main.query_one(Input).value = self.words(3).replace("\t", "").replace("\x1b", "")
         elif choice == "focus":

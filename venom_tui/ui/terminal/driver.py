@@ -7,7 +7,8 @@ What differs from `textual.drivers.linux_driver` (8.2.8), and why:
 - Input is read on the event loop. The stock driver's thread wakes ten times a second, takes up to 0.2 s to end, and spins
   when the terminal is gone.
 - The end of the terminal (EIO, end of file) ends the application as SIGHUP does.
-- Leaving application mode is given `LEAVE_S` at most.
+- Leaving application mode takes `LEAVE_S` at most, also when nobody reads the terminal, which then finds the sequences
+  that restore it when it is read again.
 - A process that was stopped and continued (also by SIGSTOP) takes the terminal back and draws everything anew.
 """
 
@@ -33,8 +34,8 @@ from venom_tui.ui.terminal.output import Output, open_again
 if TYPE_CHECKING:
     from textual.message import Message
 
-LEAVE_S = 0.6
-"""Seconds that the terminal is given to take the sequences that restore it."""
+LEAVE_S = 0.4
+"""Seconds that the terminal is given to take what is left; then that is dropped for the sequences that restore it."""
 
 _READ = 65_536
 
@@ -152,22 +153,28 @@ class TerminalDriver(LinuxDriver):
             return
         self._in_application_mode = False
         self.disable_input()
-        if self._in_band_window_resize:
-            self.write("\x1b[?2048l")
-        self.write(
-            "\x1b[0m\x1b[r"  # colours and scroll region
+        restore = (
+            ("\x1b[?2048l" if self._in_band_window_resize else "")
+            + "\x1b[0m\x1b[r"  # colours and scroll region
             "\x1b[?2004l\x1b[?7h"
             "\x1b[<u"  # kitty keys, before the alternate screen is left
             "\x1b[?1049l\x1b[?25h\x1b[?1004l"
         )
+        self.write(restore)
         if self.attrs_before is not None:
             try:
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self.attrs_before)
             except termios.error:
                 pass
             self.attrs_before = None
-        if self.output is not None:
-            self.output.flush(LEAVE_S)
+        if self.output is not None and not self.output.flush(LEAVE_S) and not self.output.lost:
+            self.output.discard()
+            try:
+                termios.tcflush(self._tty_out, termios.TCOFLUSH)
+            except termios.error:
+                return
+            # CAN ends a sequence of which the terminal has read only the beginning.
+            self.write(f"\x18\x1b[?2026l{self._mouse_sequence(False)}{restore}")
 
     def close(self) -> None:
         """Give up the terminal."""

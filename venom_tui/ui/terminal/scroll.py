@@ -19,7 +19,7 @@ def scroll_rows(app: TerminalApp[object], widget: Widget, by: int) -> bool:
         return False
     screen = widget.screen
     display = app._terminal_display
-    if screen is not app.screen or (display.width, display.height) != screen.size or _repaint_is_due(screen, widget):
+    if screen is not app.screen or (display.width, display.height) != screen.size or screen._layout_required:
         return False
     area = widget.scrollable_content_region
     try:
@@ -29,21 +29,18 @@ def scroll_rows(app: TerminalApp[object], widget: Widget, by: int) -> bool:
         return False
     if not display.scroll(area.x, area.right, area.y, area.bottom, by):
         return False
+    _move_due_repaints(screen, widget, by)
     app._scrolled()
     return True
 
 
-def _repaint_is_due(screen: Screen[object], widget: Widget) -> bool:
-    """Whether rows of the widget wait for a repaint: they are known by where they stood before the scroll."""
-    return bool(
-        screen._dirty_widgets
-        or screen._layout_required
-        or screen._repaint_required
-        or screen._compositor._dirty_regions
-        or widget._repaint_required
-        or widget._layout_required
-        or widget._repaint_regions
-    )
+def _move_due_repaints(screen: Screen[object], widget: Widget, by: int) -> None:
+    """Rows that wait for a repaint were moved unpainted: where they are now has to be painted, too."""
+    whole = widget.outer_size.region
+    widget._repaint_regions |= {region.translate((0, -by)).intersection(whole) for region in widget._repaint_regions}
+    area = widget.scrollable_content_region
+    dirty = screen._compositor._dirty_regions
+    dirty |= {region.intersection(area).translate((0, -by)).intersection(area) for region in dirty if region.overlaps(area)}
 
 
 def _is_covered(screen: Screen[object], widget: Widget) -> bool:
