@@ -1,0 +1,1 @@
+"""Timings and loads: each runnable alone, each printing its figures."""
