@@ -1,23 +1,27 @@
-"""A session as Markdown for people, or as JSON for programs."""
+"""A session as Markdown for people, or as JSON for programs; the JSON can be read back."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import Path
+from typing import Any
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
-from venom_tui.core.types.session import Message, MessageState, Role, Session
+from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
 
+FORMAT_NAME = "venom-tui session"
 FORMAT_VERSION = 1
 FORMATS = ("md", "json")
 
 _SPEAKERS = {Role.USER: "You", Role.PROGRAM: "venom-tui", Role.SYSTEM: "System", Role.TOOL: "Tool"}
 
 
-def export_text(session: Session, messages: Sequence[Message], format: str) -> str:  # noqa: A002 (the command's word)
+def export_text(session: Session, messages: Sequence[Message], format: str) -> str:
     """Return the session in a format.
 
     Raises:
@@ -32,7 +36,7 @@ def export_text(session: Session, messages: Sequence[Message], format: str) -> s
 
 def _json(session: Session, messages: Sequence[Message]) -> str:
     document = {
-        "format": "venom-tui session",
+        "format": FORMAT_NAME,
         "version": FORMAT_VERSION,
         "session": asdict(session),
         "messages": [asdict(message) for message in messages],
@@ -40,8 +44,42 @@ def _json(session: Session, messages: Sequence[Message]) -> str:
     return json.dumps(document, ensure_ascii=False, indent=2, default=datetime.isoformat) + "\n"
 
 
+def parse_json(text: str) -> tuple[Session, list[Message]]:
+    """Return what `export_text` wrote as `json`.
+
+    Raises:
+        UsageError: it is something else, or of a newer format.
+    """
+    try:
+        document = json.loads(text)
+        version = document["version"] if document["format"] == FORMAT_NAME else None
+        if version == FORMAT_VERSION:
+            return _session(document["session"]), [_message(fields) for fields in document["messages"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("This is no exported session.", server_message=str(error)) from None
+    if version is None:
+        raise UsageError("This is no exported session.")
+    raise UsageError(f"This session was exported in format {version!r}; format {FORMAT_VERSION} can be read.")
+
+
+def _session(fields: dict[str, Any]) -> Session:
+    return Session(**_timed(fields, "created_at", "updated_at"))
+
+
+def _message(fields: dict[str, Any]) -> Message:
+    fields = _timed(fields, "created_at")
+    fields |= {"usage": Usage(**fields["usage"]), "timings": Timings(**fields["timings"])}
+    return Message(**fields | {"role": Role(fields["role"]), "state": MessageState(fields["state"])})
+
+
+def _timed(fields: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {**fields, **{name: datetime.fromisoformat(fields[name]) for name in names}}
+
+
 def _markdown(session: Session, messages: Sequence[Message]) -> str:
     parts = [f"# {session.title or 'Session'}\n\n{session.created_at.isoformat(timespec='seconds')}\n"]
+    if session.system:
+        parts.append(f"## System\n\n{session.system}\n")
     for message in messages:
         parts.append(f"## {_speaker(message)}\n\n{_body(message)}\n")
         if message.state not in (MessageState.COMPLETE, MessageState.STREAMING):
@@ -72,3 +110,19 @@ def _body(message: Message) -> str:
             elif mark.startswith(fence) and not mark.lstrip(sign).strip():
                 fence = ""
     return f"{text}\n{fence}" if fence else text
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file of mode 0600 that is not there yet; half a file is not left behind.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        path.unlink()
+        raise

@@ -45,7 +45,7 @@ _FIRST = (
         replaces TEXT NOT NULL DEFAULT ''
     )""",
     "CREATE UNIQUE INDEX messages_in_order ON messages (session_id, seq)",
-    "CREATE INDEX messages_streaming ON messages (state) WHERE state = 'streaming'",
+    "CREATE INDEX messages_streaming ON messages (session_id) WHERE state = 'streaming'",
     # unicode61 and not trigram: a trigram index is five times the text and cannot find words of one or two letters.
     # Searching inside words is given up for that; the last word of a search is a prefix.
     """CREATE VIRTUAL TABLE messages_text USING fts5 (
@@ -55,9 +55,13 @@ _FIRST = (
     """CREATE TRIGGER messages_indexed AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
         INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);
     END""",
-    """CREATE TRIGGER messages_ended AFTER UPDATE OF state ON messages
-        WHEN old.state = 'streaming' AND new.state <> 'streaming' BEGIN
-        INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);
+    # What leaves the index must be what entered it, or the index is spoilt: so every change of text or state is followed.
+    """CREATE TRIGGER messages_changed AFTER UPDATE OF content, state ON messages
+        WHEN old.state <> 'streaming' OR new.state <> 'streaming' BEGIN
+        INSERT INTO messages_text (messages_text, rowid, content)
+            SELECT 'delete', old.number, old.content WHERE old.state <> 'streaming';
+        INSERT INTO messages_text (rowid, content)
+            SELECT new.number, new.content WHERE new.state <> 'streaming';
     END""",
     """CREATE TRIGGER messages_gone AFTER DELETE ON messages WHEN old.state <> 'streaming' BEGIN
         INSERT INTO messages_text (messages_text, rowid, content) VALUES ('delete', old.number, old.content);
@@ -78,6 +82,7 @@ _FIRST = (
         state TEXT NOT NULL,
         created_at TEXT NOT NULL,
         finished_at TEXT,
+        seen_at TEXT NOT NULL DEFAULT '',
         owner TEXT NOT NULL DEFAULT '',
         operation TEXT NOT NULL
     ) WITHOUT ROWID""",
@@ -113,5 +118,25 @@ def migrate(db: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> 
                 db.execute(f"PRAGMA user_version = {number}")
             db.execute("COMMIT")
         except BaseException:
-            db.execute("ROLLBACK")
+            if db.in_transaction:  # a full disk ends it by itself
+                db.execute("ROLLBACK")
             raise
+
+
+def rebuild_index(db: sqlite3.Connection) -> None:
+    """Make the search index again from the messages (autocommit connection); a file without one is passed over."""
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_text'").fetchone() is None:
+        return
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        db.execute("INSERT INTO messages_text (messages_text) VALUES ('rebuild')")
+        # It took the answers that are still being written along; they enter when they end.
+        db.execute(
+            "INSERT INTO messages_text (messages_text, rowid, content) "
+            "SELECT 'delete', number, content FROM messages WHERE state = 'streaming'"
+        )
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise

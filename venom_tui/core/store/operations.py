@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from datetime import datetime
+from typing import TypeAlias
 
 import aiosqlite
 
@@ -12,6 +13,8 @@ from venom_tui.core.owner import Owner
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.rows import parse_time, time_text
 from venom_tui.core.types.operation import Operation, OperationState
+
+Entries: TypeAlias = list[tuple[Operation, Owner | None]]
 
 _TIMES = ("created_at", "started_at", "finished_at")
 _OPEN = "state IN ('queued', 'running', 'paused')"
@@ -47,7 +50,7 @@ class OperationStore:
 
         await self._database.write(write)
 
-    async def list(self, limit: int | None = None) -> list[tuple[Operation, Owner | None]]:
+    async def list(self, limit: int | None = None) -> Entries:
         """Return the operations with the owners of open ones, newest first."""
         found = await self._database.read(
             "SELECT operation, owner FROM operations ORDER BY created_at DESC, id LIMIT ?",
@@ -65,7 +68,7 @@ class OperationStore:
             return None
         return _operation(found[0]["operation"]), Owner.from_text(found[0]["owner"])
 
-    async def open_ones(self) -> list[tuple[Operation, Owner | None]]:
+    async def open_ones(self) -> Entries:
         """Return the operations that have not ended."""
         found = await self._database.read(f"SELECT operation, owner FROM operations WHERE {_OPEN}")
         return [(_operation(row["operation"]), Owner.from_text(row["owner"])) for row in found]

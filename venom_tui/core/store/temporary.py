@@ -6,11 +6,17 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TypeAlias
 
 from venom_tui.core.errors import SessionNotFound
+from venom_tui.core.store.message_table import Replacement, replacement
 from venom_tui.core.types.session import Message, MessageState, Session
 
 PREFIX = "tmp-"
+
+# Inside the class `list` is the method.
+Sessions: TypeAlias = list[Session]
+Messages: TypeAlias = list[Message]
 
 
 class TemporarySessions:
@@ -18,7 +24,8 @@ class TemporarySessions:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
-        self._messages: dict[str, list[Message]] = {}
+        self._messages: dict[str, Messages] = {}
+        self._replaces: dict[str, str] = {}
 
     def create(self, title: str, system: str, now: datetime) -> Session:
         """Begin one."""
@@ -27,7 +34,11 @@ class TemporarySessions:
         self._messages[session.id] = []
         return session
 
-    def list(self) -> list[Session]:
+    def has(self, session_id: str) -> bool:
+        """Return whether it is there."""
+        return session_id in self._sessions
+
+    def list(self) -> Sessions:
         """Return all, newest first."""
         found = [self.get(session_id) for session_id in self._sessions]
         return sorted(found, key=lambda session: session.updated_at, reverse=True)
@@ -55,7 +66,7 @@ class TemporarySessions:
         self.get(session_id)
         del self._sessions[session_id], self._messages[session_id]
 
-    def messages(self, session_id: str) -> list[Message]:
+    def messages(self, session_id: str) -> Messages:
         """Return its messages in their order."""
         self.get(session_id)
         return list(self._messages[session_id])
@@ -64,12 +75,21 @@ class TemporarySessions:
         """Return the number of the next message."""
         return 1 + max((message.seq for message in self.messages(session_id)), default=0)
 
-    def put(self, messages: Sequence[Message]) -> None:
-        """Add messages, or take their newer text; those of a deleted session are passed over."""
+    def touch(self, session_id: str, now: datetime, *, title: str = "") -> None:
+        """Note that it was used; one without a title gets one."""
+        self.change(session_id, updated_at=now, title=self.get(session_id).title or title)
+
+    def put(self, messages: Sequence[Message], *, replaces: str = "") -> None:
+        """Add messages, or take their newer text; those of a deleted session are passed over.
+
+        `replaces` is the id of the answer that the (one) message is to replace when it ends well.
+        """
         for message in messages:
             kept = self._messages.get(message.session_id)
             if kept is None:
                 continue
+            if replaces:
+                self._replaces[message.id] = replaces
             for place, old in enumerate(kept):
                 if old.id == message.id:
                     kept[place] = message
@@ -77,7 +97,13 @@ class TemporarySessions:
             else:
                 kept.append(message)
 
-    def remove(self, session_id: str, message_id: str) -> None:
-        """Forget one message."""
-        kept = self._messages.get(session_id, [])
-        kept[:] = [message for message in kept if message.id != message_id]
+    def finish(self, answer: Message) -> None:
+        """Take the end of an answer; settle what becomes of the one that it was to replace."""
+        self.put([answer])
+        replaced = self._replaces.pop(answer.id, "")
+        if not replaced:
+            return
+        settled = replacement(answer)
+        gone = {Replacement.TAKEN: replaced, Replacement.DROPPED: answer.id}.get(settled)
+        kept = self._messages.get(answer.session_id, [])
+        kept[:] = [message for message in kept if message.id != gone]

@@ -1,0 +1,137 @@
+"""The statements that write messages; each runs inside a transaction that the caller has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import Enum, auto
+
+import aiosqlite
+
+from venom_tui.core.errors import SessionNotFound
+from venom_tui.core.store import rows
+from venom_tui.core.types.request import RequestTrace
+from venom_tui.core.types.session import Message, MessageState
+
+_INSERT = f"INSERT INTO messages ({rows.MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+
+
+class Replacement(Enum):
+    """What becomes of two answers when the one that was to replace the other has ended."""
+
+    TAKEN = auto()
+    """The new one stands in the old one's stead."""
+    BOTH = auto()
+    """The new one was cut: what came of it is kept, and the old one too."""
+    DROPPED = auto()
+    """The new one holds nothing: the old one stays alone."""
+
+
+def replacement(answer: Message) -> Replacement:
+    """Return what an ended answer does to the one that it was to replace."""
+    if not answer.content.strip():
+        return Replacement.DROPPED
+    # A user who stops an answer has seen it and keeps what came.
+    ended_well = answer.state in (MessageState.COMPLETE, MessageState.STOPPED)
+    return Replacement.TAKEN if ended_well else Replacement.BOTH
+
+
+async def next_seq(db: aiosqlite.Connection, session_id: str) -> int:
+    """Return the number of a session's next message.
+
+    Raises:
+        SessionNotFound: it was deleted meanwhile.
+    """
+    found = await db.execute_fetchall(
+        "SELECT (SELECT max(seq) FROM messages WHERE session_id = s.id) AS last FROM sessions s WHERE s.id = ?",
+        (session_id,),
+    )
+    for row in found:
+        return int(row[0] or 0) + 1
+    raise SessionNotFound("This session was deleted meanwhile.", hint="Begin a new one.")
+
+
+async def insert(db: aiosqlite.Connection, message: Message, *, owner: str = "", replaces: str = "") -> None:
+    """Add a message."""
+    await db.execute(_INSERT, rows.message_values(message, owner=owner, replaces=replaces))
+
+
+async def touch(db: aiosqlite.Connection, session_id: str, now: datetime, *, title: str = "") -> None:
+    """Note that a session was used; a session without a title gets one."""
+    await db.execute(
+        "UPDATE sessions SET updated_at = ?, title = CASE WHEN title = '' THEN ? ELSE title END WHERE id = ?",
+        (rows.time_text(now), title, session_id),
+    )
+
+
+async def clear_draft(db: aiosqlite.Connection, session_id: str) -> None:
+    """Forget the unsent prompt: it was sent."""
+    await db.execute("UPDATE sessions SET draft = '' WHERE id = ?", (session_id,))
+
+
+async def update(db: aiosqlite.Connection, answer: Message) -> bool:
+    """Write a message that has ended over its row; return whether the row was there."""
+    cursor = await db.execute(
+        "UPDATE messages SET content = ?, thinking = ?, state = ?, model = ?, runtime = ?, demonstration = ?, error = ?, "
+        "finish_reason = ?, measures = ?, owner = '', replaces = '' WHERE id = ?",
+        (
+            answer.content,
+            answer.thinking,
+            answer.state.value,
+            answer.model,
+            answer.runtime,
+            int(answer.demonstration),
+            answer.error,
+            answer.finish_reason,
+            rows.measures_text(answer),
+            answer.id,
+        ),
+    )
+    return cursor.rowcount > 0
+
+
+async def write_partials(db: aiosqlite.Connection, answers: Iterable[Message]) -> None:
+    """Write the newest text of answers that are being written; those that have ended are left as they are."""
+    await db.executemany(
+        "UPDATE messages SET content = ?, thinking = ?, model = ?, runtime = ?, demonstration = ? "
+        "WHERE id = ? AND state = 'streaming'",
+        [(a.content, a.thinking, a.model, a.runtime, int(a.demonstration), a.id) for a in answers],
+    )
+
+
+async def finish(db: aiosqlite.Connection, answer: Message, trace: RequestTrace | None) -> None:
+    """Write the end of an answer with its trace; settle what becomes of the answer that it was to replace."""
+    found = list(await db.execute_fetchall("SELECT replaces FROM messages WHERE id = ?", (answer.id,)))
+    if not found:
+        return  # The session was deleted while the answer came: it is not brought back.
+    replaced = found[0][0]
+    settled = replacement(answer) if replaced else Replacement.BOTH
+    if settled is Replacement.DROPPED:
+        await db.execute("DELETE FROM messages WHERE id = ?", (answer.id,))
+    else:
+        await update(db, answer)
+    if settled is Replacement.TAKEN:
+        await db.execute("DELETE FROM messages WHERE id = ? AND session_id = ?", (replaced, answer.session_id))
+    if trace is not None:
+        await db.execute(
+            "INSERT OR REPLACE INTO traces (request_id, session_id, message_id, started_at, trace) VALUES (?, ?, ?, ?, ?)",
+            (
+                trace.request_id,
+                trace.session_id,
+                trace.message_id,
+                rows.time_text(trace.started_at),
+                rows.trace_text(trace),
+            ),
+        )
+
+
+async def delete_sessions(db: aiosqlite.Connection, ids: Sequence[str]) -> None:
+    """Delete sessions with their messages, traces and index entries."""
+    for session_id in ids:
+        # Not by the foreign key alone: cascaded deletions do not fire the trigger that cleans the index.
+        await db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
+        await db.execute("DELETE FROM traces WHERE session_id = ?", (session_id,))
+        await db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))
+    # A deletion only marks the words in the index as gone; merging its segments drops them from the file as well.
+    # (FTS5's own `secure-delete` is no way: SQLite before 3.42 cannot read an index that used it.)
+    await db.execute("INSERT INTO messages_text (messages_text) VALUES ('optimize')")

@@ -1,0 +1,63 @@
+"""The statements that read sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import aiosqlite
+
+from venom_tui.core.errors import SessionNotFound, UsageError
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.store import rows
+from venom_tui.core.store.database import Database
+from venom_tui.core.types.session import Session
+
+_TITLE_LENGTH = 60
+_SHORTEST_PREFIX = 4
+"""Characters of a session's id that are enough on the command line when no other id begins so."""
+
+_SESSIONS = """
+    SELECT s.*, (SELECT count(*) FROM messages m WHERE m.session_id = s.id) AS message_count,
+           EXISTS (SELECT 1 FROM messages m WHERE m.session_id = s.id AND m.state = 'streaming') AS streaming
+    FROM sessions s"""
+
+
+async def newest(database: Database, limit: int | None) -> list[Session]:
+    """Return the sessions, newest first."""
+    sql = f"{_SESSIONS} ORDER BY s.updated_at DESC, s.id LIMIT ?"
+    return _sessions(await database.read(sql, (-1 if limit is None else limit,)))
+
+
+async def find(database: Database, session_id: str) -> Session:
+    """Return a session by its id, or by a beginning of it that no other id has.
+
+    Raises:
+        SessionNotFound: there is none.
+        UsageError: several ids begin so.
+    """
+    session_id = sanitize_line(session_id, 80)
+    found = _sessions(await database.read(f"{_SESSIONS} WHERE s.id = ?", (session_id,)))
+    if not found and len(session_id) >= _SHORTEST_PREFIX and session_id.isalnum():
+        between = (session_id, session_id + "\U0010ffff")
+        found = _sessions(await database.read(f"{_SESSIONS} WHERE s.id >= ? AND s.id < ? LIMIT 2", between))
+        if len(found) > 1:
+            raise UsageError(
+                f"Several sessions begin with {session_id}.", hint="Give more of the id; `sessions list` shows them."
+            )
+    if not found:
+        raise SessionNotFound(
+            f"There is no session {sanitize_line(session_id, 40)!r}.", hint="`venom-tui sessions list` shows all."
+        )
+    return found[0]
+
+
+def title_of(text: str) -> str:
+    """Return a title made from the first prompt: its first line, cut at a word, 60 characters at most."""
+    line = " ".join(text.strip().split("\n", 1)[0].split())
+    if len(line) <= _TITLE_LENGTH:
+        return line
+    return line[: _TITLE_LENGTH - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _sessions(found: Sequence[aiosqlite.Row]) -> list[Session]:
+    return [rows.session_of(row) for row in found]
