@@ -28,12 +28,19 @@ class Owner:
         return cls(_machine_id(), _boot_id(), os.getpid(), start_time(os.getpid()) or 0, socket.gethostname())
 
     def alive(self, here: Owner) -> bool | None:
-        """Return whether the process lives, seen from `here`; None when it is on another machine."""
-        if self.machine_id != here.machine_id:
+        """Return whether the process lives, seen from `here`; None when that cannot be known. Reads /proc: not in the loop.
+
+        Machine ids are copied with disk images, so another host name is another machine as well; only a process of the
+        same boot and the same pid namespace can be looked at.
+        """
+        if self.boot_id == here.boot_id and self.machine_id == here.machine_id:
+            return start_time(self.pid) == self.start_time
+        if self.machine_id != here.machine_id or self.host != here.host:
             return None
-        if self.boot_id != here.boot_id:
-            return False
-        return start_time(self.pid) == self.start_time
+        boot, _, namespace = self.boot_id.partition("/")
+        if namespace and boot == here.boot_id.partition("/")[0] and _namespace_lives(namespace):
+            return None
+        return False
 
     def as_text(self) -> str:
         """Return the owner as it is stored."""
@@ -60,6 +67,17 @@ def start_time(pid: int) -> int | None:
     # The command's name may hold spaces and parentheses; the fields begin after its last one.
     fields = stat.rpartition(")")[2].split()
     return None if fields[0] in ("Z", "X") else int(fields[19])
+
+
+def _namespace_lives(namespace: str) -> bool:
+    """Return whether a process that we may look at lives in a pid namespace."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "ns" / "pid") == namespace:
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _start_time_elsewhere(pid: int) -> int | None:

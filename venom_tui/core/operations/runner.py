@@ -6,51 +6,41 @@ Nothing here knows what an operation does: the caller gives the work as a corout
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TypeVar, cast
 
-from venom_tui.core.errors import NotFound, StoreError, VenomError
+from venom_tui.core.errors import Interrupted, StoreError, VenomError
 from venom_tui.core.events import EventBus, OperationChanged, StoreTrouble
+from venom_tui.core.operations.history import History, Operations
+from venom_tui.core.operations.progress import Progress
 from venom_tui.core.owner import Owner
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.store.debounce import Debounce
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.types.operation import Operation, OperationState
 
+__all__ = ["OperationRunner", "Progress"]
+
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 _CLOSE_LIMIT_S = 5.0
+_HEARTBEAT_S = 30.0
+
+_HELD: ContextVar[frozenset[str]] = ContextVar("held queues", default=frozenset())
+"""The queues that the operation around this code holds: what it begins itself there need not, and must not, wait."""
 
 
-class Progress:
-    """What the work tells of itself while it runs."""
-
-    def __init__(self, runner: OperationRunner, operation: Operation) -> None:
-        self._runner = runner
-        self.operation = operation
-
-    def update(
-        self,
-        *,
-        message: str | None = None,
-        bytes_done: int | None = None,
-        bytes_total: int | None = None,
-        vram_before_bytes: int | None = None,
-        vram_after_bytes: int | None = None,
-    ) -> None:
-        """Tell what is being done and how far it is; None leaves a field as it was."""
-        told = {
-            "message": None if message is None else sanitize_line(message),
-            "bytes_done": bytes_done,
-            "bytes_total": bytes_total,
-            "vram_before_bytes": vram_before_bytes,
-            "vram_after_bytes": vram_after_bytes,
-        }
-        changes = {name: value for name, value in told.items() if value is not None}
-        self._runner.progressed(self, replace(self.operation, **changes))  # type: ignore[arg-type]
+@dataclass(slots=True)
+class _Running:
+    progress: Progress
+    task: asyncio.Task[object]
+    waiters: int = 0
 
 
 class OperationRunner:
@@ -67,9 +57,12 @@ class OperationRunner:
         self._events = events
         self._owner = owner
         self._now = now
+        self._history = History(store, owner, now)
         self._queues: dict[str, asyncio.Lock] = {}
-        self._running: dict[tuple[str, str, str], tuple[Progress, asyncio.Task[object]]] = {}
+        self._running: dict[tuple[str, str, str], _Running] = {}
+        self._unrecorded: dict[str, Operation] = {}
         self._progress: Debounce[Operation] = Debounce(self._save_progress)
+        self._heart: asyncio.Task[None] | None = None
         self._closing = False
 
     async def run(
@@ -90,11 +83,13 @@ class OperationRunner:
 
         Raises:
             VenomError: the work failed; the operation's row says why.
-            asyncio.CancelledError: it was cancelled.
+            Interrupted: it was cancelled by `cancel`, or venom-tui is closing.
         """
+        if self._closing:
+            raise Interrupted("venom-tui is closing: nothing new is begun.")
         key = (kind, target, runtime)
-        found = self._running.get(key)
-        if found is None:
+        running = self._running.get(key)
+        if running is None:
             operation = Operation(
                 uuid.uuid4().hex[:16],
                 kind,
@@ -105,43 +100,48 @@ class OperationRunner:
                 cause=sanitize_line(cause),
                 created_at=self._now(),
             )
-            progress = Progress(self, operation)
-            lock = self._queues.setdefault(runtime if queue is None else queue, asyncio.Lock())
+            progress = Progress(operation, self._progressed)
             task: asyncio.Task[object] = asyncio.create_task(
-                self._run(key, progress, work, lock), name=f"{kind} {operation.target}"
+                self._run(key, progress, work, runtime if queue is None else queue), name=f"{kind} {operation.target}"
             )
-            found = self._running[key] = (progress, task)
-        return await self._wait(found[1])
+            running = self._running[key] = _Running(progress, task)
+            self._beat()
+        return cast(T, await self._wait(running))
 
-    async def _wait(self, task: asyncio.Task[object]) -> T:  # type: ignore[type-var]
-        task_waiters = getattr(task, "waiters", 0) + 1
-        task.waiters = task_waiters  # type: ignore[attr-defined]
+    async def _wait(self, running: _Running) -> object:
+        task = running.task
+        running.waiters += 1
         try:
-            return await asyncio.shield(task)  # type: ignore[return-value]
+            return await asyncio.shield(task)
         except asyncio.CancelledError:
-            if not task.done() and task.waiters == 1:  # type: ignore[attr-defined]
+            me = asyncio.current_task()
+            if task.done() and (me is None or not me.cancelling()):
+                operation = running.progress.operation
+                raise Interrupted(f"The {operation.kind} of {operation.target} was {operation.state}.") from None
+            if not task.done() and running.waiters == 1:
                 task.cancel()
                 await asyncio.wait({task})
             raise
         finally:
-            task.waiters -= 1  # type: ignore[attr-defined]
+            running.waiters -= 1
 
     async def _run(
         self,
         key: tuple[str, str, str],
         progress: Progress,
         work: Callable[[Progress], Awaitable[object]],
-        lock: asyncio.Lock,
+        queue: str,
     ) -> object:
-        state, error = OperationState.SUCCEEDED, ""
+        state, error = OperationState.INTERRUPTED, ""
         try:
-            await self._save(progress)
-            async with lock:
-                progress.operation = replace(
-                    progress.operation, state=OperationState.RUNNING, started_at=self._now()
-                )
-                await self._save(progress)
-                return await work(progress)
+            await self._save(progress.operation)
+            if queue in _HELD.get():
+                result = await self._work(progress, work)
+            else:
+                async with self._queues.setdefault(queue, asyncio.Lock()):
+                    _HELD.set(_HELD.get() | {queue})  # of this task only
+                    result = await self._work(progress, work)
+            state = OperationState.SUCCEEDED
         except asyncio.CancelledError:
             state = OperationState.INTERRUPTED if self._closing else OperationState.CANCELLED
             raise
@@ -158,60 +158,82 @@ class OperationRunner:
                 progress.operation, state=state, error=sanitize_line(error, 2000), finished_at=self._now()
             )
             self._progress.drop(progress.operation.id)
-            await self._save(progress)
+            await self._save(progress.operation)
+        return result
 
-    def progressed(self, progress: Progress, operation: Operation) -> None:
-        """Take what the work tells (called by Progress)."""
-        if operation != progress.operation:
-            progress.operation = operation
-            self._events.emit(OperationChanged(operation))
-            self._progress.put(operation.id, operation)
+    async def _work(self, progress: Progress, work: Callable[[Progress], Awaitable[object]]) -> object:
+        progress.operation = replace(progress.operation, state=OperationState.RUNNING, started_at=self._now())
+        await self._save(progress.operation)
+        return await work(progress)
 
-    async def _save(self, progress: Progress) -> None:
-        self._events.emit(OperationChanged(progress.operation))
+    def _progressed(self, operation: Operation) -> None:
+        self._events.emit(OperationChanged(operation))
+        self._progress.put(operation.id, operation)
+
+    # ------------------------------------------------------------------ the record
+
+    async def _save(self, operation: Operation) -> None:
+        self._events.emit(OperationChanged(operation))
         try:
-            await self._store.save(progress.operation, self._owner)
+            await self._store.save(operation, self._owner)
+            await self._record_missed()
         except StoreError as failure:
             # The work itself goes on or has ended as it has: only its record is missing, and that is said.
+            if operation.state.final:
+                self._unrecorded[operation.id] = operation
             self._events.emit(StoreTrouble(f"An operation could not be recorded. {failure.message}"))
+
+    async def _record_missed(self) -> None:
+        """Write the ends that could not be written when they came."""
+        for operation in tuple(self._unrecorded.values()):
+            await self._store.save(operation, self._owner)
+            self._unrecorded.pop(operation.id, None)
 
     async def _save_progress(self, operations: dict[str, Operation]) -> None:
         for operation in operations.values():
             await self._store.save(operation, self._owner)
 
+    def _beat(self) -> None:
+        if self._heart is None or self._heart.done():
+            self._heart = asyncio.create_task(self._beat_while_running(), name="heartbeat of operations")
+
+    async def _beat_while_running(self) -> None:
+        """Show other machines, which cannot look at our process, that what runs here is alive."""
+        while self._running:
+            await asyncio.sleep(_HEARTBEAT_S)
+            try:
+                await self._store.beat([running.progress.operation.id for running in self._running.values()], self._now())
+            except StoreError as failure:
+                _log.warning("no heartbeat was written: %s", failure.message)
+
     # ------------------------------------------------------------------ the history
 
-    async def list(self, limit: int | None = None) -> list[Operation]:
-        """Return all operations, newest first; those of this process with their newest progress."""
-        live = {progress.operation.id: progress.operation for progress, _ in self._running.values()}
-        found = await self._store.list(limit)
-        return [live.get(operation.id) or self._seen(operation, owner) for operation, owner in found]
+    async def list(self, limit: int | None = None) -> Operations:
+        """Return all operations, newest first; those of this process as they stand now."""
+        return await self._history.list(limit, {**self._unrecorded, **{found.id: found for found in self.running()}})
 
     async def get(self, operation_id: str) -> Operation:
-        """Return one operation.
+        """Return one operation by its id, or by a beginning of it that no other id has.
 
         Raises:
             NotFound: there is none of this id.
         """
-        found = await self._store.get(operation_id)
-        if found is None:
-            raise NotFound(
-                f"There is no operation {sanitize_line(operation_id, 40)!r}.", hint="`operations list` shows all."
-            )
-        return self._seen(*found)
+        found = await self._history.get(operation_id)
+        live = {operation.id: operation for operation in self.running()}
+        return live.get(found.id) or self._unrecorded.get(found.id) or found
 
-    def running(self) -> list[Operation]:
+    def running(self) -> Operations:
         """Return the operations of this process that have not ended."""
-        return [progress.operation for progress, _ in self._running.values()]
+        return [running.progress.operation for running in self._running.values()]
 
-    def _seen(self, operation: Operation, owner: Owner | None) -> Operation:
-        """Return an operation as it is seen from here: an open one whose owner is dead is interrupted."""
-        if operation.state.final:
-            return operation
-        alive = owner is not None and owner.alive(self._owner) is not False
-        if alive:
-            return operation
-        return replace(operation, state=OperationState.INTERRUPTED, owner_alive=False)
+    async def cancel(self, operation_id: str) -> bool:
+        """Cancel an operation of this process and wait for its end; False when none of this id runs here."""
+        for running in self._running.values():
+            if running.progress.operation.id == operation_id:
+                running.task.cancel()
+                await asyncio.wait({running.task})
+                return True
+        return False
 
     async def clear(self) -> int:
         """Remove the ended ones from the history; return how many."""
@@ -219,25 +241,30 @@ class OperationRunner:
 
     async def recover(self) -> int:
         """Mark as interrupted what a dead process was doing; return how many."""
-        count = 0
-        for operation, owner in await self._store.open_ones():
-            seen = self._seen(operation, owner)
-            if seen.state is OperationState.INTERRUPTED:
-                await self._store.save(replace(seen, finished_at=self._now()), self._owner)
-                count += 1
-        return count
+        return await self._history.recover()
 
     async def expire(self, days: int) -> None:
         """Remove those that ended more than so many days ago; 0 keeps them for ever."""
-        if days > 0:
-            await self._store.expire(self._now() - timedelta(days=days))
+        await self._history.expire(days)
 
     async def close(self) -> None:
-        """Interrupt what runs and commit that."""
+        """Interrupt what runs and commit that; take nothing new."""
         self._closing = True
-        tasks = [task for _, task in self._running.values()]
+        tasks = {running.task: running for running in self._running.values()}
         for task in tasks:
             task.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
+            _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
+            for task in stuck:
+                # Work that does not let itself be cancelled: its end is recorded by us, and a later one changes nothing.
+                operation = tasks[task].progress.operation
+                _log.error("%s %s did not end within %s s", operation.kind, operation.target, _CLOSE_LIMIT_S)
+                await self._save(replace(operation, state=OperationState.INTERRUPTED, finished_at=self._now()))
+        if self._heart is not None:
+            self._heart.cancel()
+            await asyncio.wait({self._heart})
         await self._progress.close()
+        try:
+            await self._record_missed()
+        except StoreError as failure:
+            _log.error("operations were not recorded: %s", failure.message)

@@ -8,9 +8,11 @@ import stat
 import time
 from pathlib import Path
 
-_NETWORK_TYPES = frozenset(  # noqa: SIM905 (readable as it is)
-    "nfs nfs4 cifs smb3 smbfs 9p afs ceph glusterfs lustre beegfs gpfs fuse.sshfs fuse.glusterfs fuse.s3fs fuse.rclone "
-    "fuse.ceph orangefs davfs ncpfs".split()
+_NETWORK_TYPES = frozenset(
+    (
+        *("nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre", "beegfs", "gpfs", "orangefs"),
+        *("davfs", "ncpfs", "pvfs2", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.ceph", "fuse.juicefs"),
+    )
 )
 
 SUFFIXES = ("", "-wal", "-shm", "-journal")

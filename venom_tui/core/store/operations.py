@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import datetime
-from typing import TypeAlias
+from datetime import UTC, datetime
+from typing import NamedTuple, TypeAlias
 
 import aiosqlite
 
@@ -14,7 +15,19 @@ from venom_tui.core.store.database import Database
 from venom_tui.core.store.rows import parse_time, time_text
 from venom_tui.core.types.operation import Operation, OperationState
 
-Entries: TypeAlias = list[tuple[Operation, Owner | None]]
+
+class Entry(NamedTuple):
+    """An operation with what is known of the process that runs it."""
+
+    operation: Operation
+    owner: Owner | None
+    """None for ended ones, and where it cannot be read."""
+    seen_at: datetime | None
+    """When its process last gave a sign of life."""
+
+
+# Inside the class `list` is the method.
+Entries: TypeAlias = list[Entry]
 
 _TIMES = ("created_at", "started_at", "finished_at")
 _OPEN = "state IN ('queued', 'running', 'paused')"
@@ -23,8 +36,9 @@ _OPEN = "state IN ('queued', 'running', 'paused')"
 class OperationStore:
     """Reads and writes operations; the states of ended ones are final and never overwritten."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._database = database
+        self._now = now
 
     async def save(self, operation: Operation, owner: Owner) -> None:
         """Write an operation as it stands; one that is final in the store already is left alone."""
@@ -35,16 +49,17 @@ class OperationStore:
             operation.state.value,
             time_text(operation.created_at) if operation.created_at else "",
             time_text(operation.finished_at) if operation.finished_at else None,
+            time_text(self._now()),
             "" if operation.state.final else owner.as_text(),
             _text(operation),
         )
 
         async def write(db: aiosqlite.Connection) -> None:
             await db.execute(
-                f"""INSERT INTO operations (id, kind, target, state, created_at, finished_at, owner, operation)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                f"""INSERT INTO operations (id, kind, target, state, created_at, finished_at, seen_at, owner, operation)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at,
-                    owner = excluded.owner, operation = excluded.operation WHERE operations.{_OPEN}""",
+                    seen_at = excluded.seen_at, owner = excluded.owner, operation = excluded.operation WHERE operations.{_OPEN}""",
                 values,
             )
 
@@ -53,25 +68,34 @@ class OperationStore:
     async def list(self, limit: int | None = None) -> Entries:
         """Return the operations with the owners of open ones, newest first."""
         found = await self._database.read(
-            "SELECT operation, owner FROM operations ORDER BY created_at DESC, id LIMIT ?",
+            "SELECT operation, owner, seen_at FROM operations ORDER BY created_at DESC, id LIMIT ?",
             (-1 if limit is None else limit,),
         )
-        return [(_operation(row["operation"]), Owner.from_text(row["owner"])) for row in found]
+        return [_entry(row) for row in found]
 
-    async def get(self, operation_id: str) -> tuple[Operation, Owner | None] | None:
+    async def get(self, operation_id: str) -> Entry | None:
         """Return an operation by its id or by a beginning of it that no other has."""
         found = await self._database.read(
-            "SELECT operation, owner FROM operations WHERE id >= ? AND id < ? LIMIT 2",
+            "SELECT operation, owner, seen_at FROM operations WHERE id >= ? AND id < ? LIMIT 2",
             (operation_id, operation_id + "\U0010ffff"),
         )
         if len(found) != 1:
             return None
-        return _operation(found[0]["operation"]), Owner.from_text(found[0]["owner"])
+        return _entry(found[0])
+
+    async def beat(self, ids: Sequence[str], now: datetime) -> None:
+        """Note that the process of these open operations is alive."""
+        values = [(time_text(now), operation_id) for operation_id in ids]
+
+        async def write(db: aiosqlite.Connection) -> None:
+            await db.executemany(f"UPDATE operations SET seen_at = ? WHERE id = ? AND {_OPEN}", values)
+
+        await self._database.write(write)
 
     async def open_ones(self) -> Entries:
         """Return the operations that have not ended."""
-        found = await self._database.read(f"SELECT operation, owner FROM operations WHERE {_OPEN}")
-        return [(_operation(row["operation"]), Owner.from_text(row["owner"])) for row in found]
+        found = await self._database.read(f"SELECT operation, owner, seen_at FROM operations WHERE {_OPEN}")
+        return [_entry(row) for row in found]
 
     async def clear(self) -> int:
         """Remove the ended ones; return how many."""
@@ -100,6 +124,11 @@ def _text(operation: Operation) -> str:
             fields[name] = time_text(fields[name])
     del fields["owner_alive"]
     return json.dumps(fields, separators=(",", ":"))
+
+
+def _entry(row: aiosqlite.Row) -> Entry:
+    seen = row["seen_at"]
+    return Entry(_operation(row["operation"]), Owner.from_text(row["owner"]), parse_time(seen) if seen else None)
 
 
 def _operation(text: str) -> Operation:

@@ -1,9 +1,11 @@
-"""Full-text search over all messages: newest hits first, never more work than the hits that are shown."""
+"""Full-text search over all messages and titles: newest hits first, never more work than the hits that are shown."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+import aiosqlite
 
 from venom_tui.core.sanitize import sanitize
 from venom_tui.core.store.database import Database
@@ -15,8 +17,12 @@ _BEGIN, _END = "\x02", "\x03"
 _SNIPPET_TOKENS = 24
 _AROUND = 60
 """Characters before and after a hit where no index finds it."""
+_LONGEST = 400
+"""Characters of a search that are looked at."""
+_MOST_WORDS = 24
 
-# Ordered by rowid: the index delivers rows in that order, so a common word costs no more than a rare one.
+# Ordered by rowid: the index delivers rows in that order, so a common word costs no more than a rare one. A rank by
+# relevance (bm25) would have to read every message that holds the word.
 _BY_INDEX = f"""
     SELECT m.id, m.session_id, m.seq, m.role, m.created_at, s.title,
            snippet(messages_text, 0, '{_BEGIN}', '{_END}', '…', {_SNIPPET_TOKENS}) AS snippet
@@ -26,79 +32,104 @@ _BY_INDEX = f"""
 _BY_SCAN = """
     SELECT m.id, m.session_id, m.seq, m.role, m.created_at, s.title, m.content AS snippet
     FROM messages m JOIN sessions s ON s.id = m.session_id
-    WHERE m.content LIKE ? ESCAPE '\\' AND m.state <> 'streaming' ORDER BY m.number DESC LIMIT ?"""
+    WHERE {conditions} AND m.state <> 'streaming' ORDER BY m.number DESC LIMIT ?"""
+
+# A title has no place of its own in a session: its hit leads to the first message.
+_BY_TITLE = """
+    SELECT m.id, m.session_id, m.seq, m.role, m.created_at, s.title, s.title AS snippet
+    FROM sessions s JOIN messages m ON m.session_id = s.id
+        AND m.seq = (SELECT min(seq) FROM messages WHERE session_id = s.id)
+    WHERE {conditions} ORDER BY s.updated_at DESC LIMIT ?"""
+
+_SPACELESS = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
+    "\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
+)
+"""Thai, Lao, Burmese, Khmer, Korean, Japanese, Chinese: scripts in which a word is not what stands between two spaces."""
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """Return the words that a search looks for: what stands between blanks and holds a letter or digit."""
+    parts = sanitize(text)[:_LONGEST].replace('"', " ").split()
+    return tuple(part for part in parts if any(map(str.isalnum, part)))[:_MOST_WORDS]
 
 
 def match_expression(text: str) -> str:
     """Return an FTS5 expression that asks for all words of `text`, the last one as a beginning; "" when it has none.
 
-    Every word is quoted, so that nothing a user types is FTS5 syntax.
+    Every word is quoted, so that nothing a user types is FTS5 syntax; what the index takes for two words (`a-b`) becomes
+    a phrase there.
     """
-    words = re.findall(r"\w+", text)
-    if not words:
-        return ""
-    quoted = [f'"{word}"' for word in words]
-    if text[-1:].isalnum() or text[-1:] == "_":
+    quoted = [f'"{word}"' for word in words_of(text)]
+    if quoted and unicodedata.category(text[-1])[0] in "LMN":
         quoted[-1] += "*"
     return " ".join(quoted)
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """Return the words that a search looks for, for highlighting."""
-    return tuple(re.findall(r"\w+", text))
-
-
 async def search(database: Database, text: str, limit: int) -> list[SearchHit]:
-    """Return the newest messages that hold all words of `text`.
+    """Return the newest messages that hold all words of `text`; after them the first messages of sessions whose title does.
 
-    Scripts written without spaces (Chinese, Japanese, Thai …) are one long word to the index; when it finds nothing for
-    such a text, the messages themselves are looked through.
+    To the index a text in a script without spaces is one long word, so messages are looked through for such words.
     """
-    text = sanitize(text).strip()[:400]
-    expression = match_expression(text)
-    if not expression:
+    text = sanitize(text)[:_LONGEST]
+    words = tuple(map(_bare, words_of(text)))
+    if not words or limit <= 0:
         return []
-    hits = [_indexed(row) for row in await database.read(_BY_INDEX, (expression, limit))]
-    if not hits and _is_spaceless(text):
-        pattern = "%" + re.sub(r"([\\%_])", r"\\\1", text) + "%"
-        hits = [_scanned(row, text) for row in await database.read(_BY_SCAN, (pattern, limit))]
+    if _SPACELESS.search(text):
+        sql = _BY_SCAN.format(conditions=_conditions("m.content", words))
+        hits = [_scanned(row, words) for row in await database.read(sql, (*_patterns(words), limit))]
+    else:
+        hits = [_indexed(row) for row in await database.read(_BY_INDEX, (match_expression(text), limit))]
+    if len(hits) < limit:
+        sql = _BY_TITLE.format(conditions=_conditions("s.title", words))
+        shown = {hit.session_id for hit in hits}
+        titled = await database.read(sql, (*_patterns(words), limit))
+        hits += [_scanned(row, words) for row in titled if row["session_id"] not in shown][: limit - len(hits)]
     return hits
 
 
-def _is_spaceless(text: str) -> bool:
-    return any(unicodedata.category(character) == "Lo" for character in text)
+def _bare(word: str) -> str:
+    """Return a word without the punctuation around it."""
+    kept = [place for place, character in enumerate(word) if unicodedata.category(character)[0] in "LMN"]
+    return word[kept[0] : kept[-1] + 1]
 
 
-def _hit(row: object, snippet: str, matches: tuple[tuple[int, int], ...]) -> SearchHit:
-    fields = dict(row)  # type: ignore[call-overload]
+def _conditions(column: str, words: tuple[str, ...]) -> str:
+    return " AND ".join([f"{column} LIKE ? ESCAPE '\\'"] * len(words))
+
+
+def _patterns(words: tuple[str, ...]) -> list[str]:
+    return ["%" + re.sub(r"([\\%_])", r"\\\1", word) + "%" for word in words]
+
+
+def _hit(row: aiosqlite.Row, snippet: str, matches: tuple[tuple[int, int], ...]) -> SearchHit:
     return SearchHit(
-        session_id=fields["session_id"],
-        session_title=fields["title"],
-        message_id=fields["id"],
-        seq=fields["seq"],
-        role=Role(fields["role"]),
-        created_at=parse_time(fields["created_at"]),
+        session_id=row["session_id"],
+        session_title=row["title"],
+        message_id=row["id"],
+        seq=row["seq"],
+        role=Role(row["role"]),
+        created_at=parse_time(row["created_at"]),
         snippet=snippet,
         matches=matches,
     )
 
 
-def _indexed(row: object) -> SearchHit:
-    marked: str = row["snippet"]  # type: ignore[index]
-    parts = re.split(f"[{_BEGIN}{_END}]", marked)
+def _indexed(row: aiosqlite.Row) -> SearchHit:
     text, matches = "", []
-    for number, part in enumerate(parts):
+    for number, part in enumerate(re.split(f"[{_BEGIN}{_END}]", row["snippet"])):
         if number % 2:
             matches.append((len(text), len(text) + len(part)))
         text += part
     return _hit(row, text, tuple(matches))
 
 
-def _scanned(row: object, text: str) -> SearchHit:
-    content: str = row["snippet"]  # type: ignore[index]
-    at = max(0, content.find(text))
-    begin = max(0, at - _AROUND)
-    piece = content[begin : at + len(text) + _AROUND]
-    lead = "…" if begin else ""
-    start = len(lead) + at - begin
-    return _hit(row, lead + piece, ((start, start + len(text)),))
+def _scanned(row: aiosqlite.Row, words: tuple[str, ...]) -> SearchHit:
+    """Cut a piece around the first word out of a text, and find all words in it (LIKE ignores the case of ASCII)."""
+    content: str = row["snippet"]
+    pattern = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))), re.IGNORECASE)
+    found = pattern.search(content)
+    begin = max(0, (found.start() if found else 0) - _AROUND)
+    end = (found.end() if found else 0) + _AROUND
+    snippet = ("…" if begin else "") + content[begin:end] + ("…" if end < len(content) else "")
+    return _hit(row, snippet, tuple(match.span() for match in pattern.finditer(snippet)))
