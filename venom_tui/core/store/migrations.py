@@ -124,16 +124,25 @@ def migrate(db: sqlite3.Connection, steps: Sequence[Migration] = MIGRATIONS) -> 
 
 
 def rebuild_index(db: sqlite3.Connection) -> None:
-    """Make the search index again from the messages (autocommit connection); a file without one is passed over."""
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'messages_text'").fetchone() is None:
+    """Make the search index again from the messages (autocommit connection); a file without one is passed over.
+
+    A spoilt index can neither be opened nor dropped as what it is: its tables are dropped one by one, and its name is
+    taken out of the schema.
+    """
+    found = db.execute("SELECT sql FROM sqlite_master WHERE name = 'messages_text'").fetchone()
+    if found is None:
         return
     db.execute("BEGIN IMMEDIATE")
     try:
-        db.execute("INSERT INTO messages_text (messages_text) VALUES ('rebuild')")
-        # It took the answers that are still being written along; they enter when they end.
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("DELETE FROM sqlite_master WHERE name = 'messages_text'")
+        db.execute("PRAGMA writable_schema = RESET")
+        for part in ("data", "idx", "docsize", "config", "content"):
+            db.execute(f"DROP TABLE IF EXISTS messages_text_{part}")
+        db.execute(found[0])
+        # Answers that are still being written enter when they end, as the triggers have it.
         db.execute(
-            "INSERT INTO messages_text (messages_text, rowid, content) "
-            "SELECT 'delete', number, content FROM messages WHERE state = 'streaming'"
+            "INSERT INTO messages_text (rowid, content) SELECT number, content FROM messages WHERE state <> 'streaming'"
         )
         db.execute("COMMIT")
     except BaseException:
