@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sqlite3
+import stat
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from venom_tui.core.errors import StoreError
+from venom_tui.core.store.database import Database
+from venom_tui.core.store.migrations import MIGRATIONS, Migration, migrate, version_of
+from venom_tui.core.store.opening import open_file
+
+from .support import Store, open_store
+
+FORMAT_1 = Path(__file__).with_name("data") / "format-1.sql"
+"""A database of format 1 with a session of two turns, as statements."""
+
+
+def schema(db: sqlite3.Connection) -> dict[str, str]:
+    return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall())
+
+
+def make_format_1(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(path)
+    db.executescript(FORMAT_1.read_text(encoding="utf-8"))
+    db.close()
+
+
+async def open_with(path: Path, migrations: Sequence[Migration]) -> Database:
+    return await Database.open(path, announce=pytest.fail, migrations=migrations)
+
+
+def add_column(db: sqlite3.Connection) -> None:
+    db.execute("ALTER TABLE sessions ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'")
+
+
+def fails(db: sqlite3.Connection) -> None:
+    db.execute("CREATE TABLE half (done INTEGER)")
+    db.execute("INSERT INTO nowhere VALUES (1)")
+
+
+def test_format_1_never_changes(tmp_path: Path) -> None:
+    make_format_1(tmp_path / "stored.db")
+    stored = sqlite3.connect(tmp_path / "stored.db")
+    made = sqlite3.connect(tmp_path / "made.db", isolation_level=None)
+    migrate(made, MIGRATIONS[:1])
+    assert schema(made) == schema(stored)
+    assert version_of(made) == version_of(stored) == 1
+    stored.close()
+    made.close()
+
+
+async def test_a_stored_file_of_format_1_works(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    async with open_store(folder) as store:
+        assert not store.notices
+        (session,) = await store.sessions.list()
+        assert session.title == "What is a cassowary?"
+        assert [m.content for m in await store.sessions.messages(session.id)][1] == "A large bird."
+        assert [hit.seq for hit in await store.sessions.search("cassow")] == [1]
+        assert [trace.usage.completion_tokens for trace in await store.sessions.traces(session.id)] == [4]
+        await store.sessions.delete(session.id)
+        assert await store.sessions.search("cassow") == []
+
+
+async def test_a_later_step(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    database = await open_with(folder / "venom.db", (*MIGRATIONS[:1], add_column))
+    assert [row["colour"] for row in await database.read("SELECT colour FROM sessions")] == ["grey"]
+    assert (await database.read("PRAGMA user_version"))[0][0] == 2
+    await database.close()
+    backup = folder / "venom.db.before-format-2"
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    before = sqlite3.connect(backup)
+    assert version_of(before) == 1
+    assert before.execute("SELECT title FROM sessions").fetchall() == [("What is a cassowary?",)]
+    before.close()
+    assert not list(folder.glob("*.part"))
+
+
+async def test_a_new_file_needs_no_backup(folder: Path) -> None:
+    database = await open_with(folder / "venom.db", (*MIGRATIONS[:1], add_column))
+    await database.close()
+    assert not list(folder.glob("*before*"))
+
+
+async def test_a_failing_step_leaves_the_file_as_it_was(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    with pytest.raises(StoreError, match="nowhere"):
+        await open_with(folder / "venom.db", (*MIGRATIONS[:1], add_column, fails))
+    db = sqlite3.connect(folder / "venom.db")
+    assert version_of(db) == 2  # each step is whole by itself
+    assert "half" not in schema(db)
+    db.close()
+    database = await open_with(folder / "venom.db", (*MIGRATIONS[:1], add_column))
+    assert len(await database.read("SELECT * FROM sessions")) == 1
+    await database.close()
+
+
+async def test_a_backup_is_not_overwritten(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    backup = folder / "venom.db.before-format-2"
+    backup.write_text("the first try")
+    (folder / "venom.db.before-format-2.part").write_text("half of one")
+    await (await open_with(folder / "venom.db", (*MIGRATIONS[:1], add_column))).close()
+    assert backup.read_text() == "the first try"
+
+
+def test_two_processes_migrate_at_once(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    calls: list[int] = []
+
+    def counted(db: sqlite3.Connection) -> None:
+        calls.append(1)
+        add_column(db)
+
+    failures: list[Exception] = []
+
+    def one() -> None:
+        try:
+            open_file(folder / "venom.db", (*MIGRATIONS[:1], counted)).lock.release()
+        except Exception as error:  # noqa: BLE001 (told below)
+            failures.append(error)
+
+    threads = [threading.Thread(target=one) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert calls == [1]
+
+
+async def test_every_table_is_of_the_first_step(store: Store) -> None:
+    for table in ("sessions", "messages", "traces", "operations", "settings", "parameters"):
+        assert await store.count(table) == 0
