@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -49,7 +50,7 @@ class Store:
         """Add turns: prompt, answer, prompt, answer …"""
         added = []
         for number in range(0, len(texts), 2):
-            user, answer = await self.sessions.begin_turn(session_id, texts[number], request_id=f"r{number}")
+            user, answer = await self.sessions.begin_turn(session_id, texts[number], request_id=uuid.uuid4().hex)
             done = ended(answer, texts[number + 1])
             await self.sessions.finish(done, trace_of(done))
             added += [user, done]
