@@ -371,7 +371,7 @@ async def test_an_answer_from_elsewhere_is_not_awaited_for_ever(folder: Path) ->
 
 async def test_who_looks_later_sees_the_truth_too(folder: Path) -> None:
     async with open_store(folder) as store:  # it was opened while the other still lived
-        session_id, _ = await left_streaming(folder, dead_owner(), "cut")
+        await left_streaming(folder, dead_owner(), "cut")
         assert [session.streaming for session in await store.sessions.list()] == [False]
         other_id, _ = await left_streaming(folder, dead_owner(), "cut too")
         assert (await store.sessions.messages(other_id))[1].state is MessageState.INTERRUPTED

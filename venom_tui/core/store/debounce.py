@@ -14,12 +14,14 @@ _log = logging.getLogger(__name__)
 
 DELAY_S = 0.5
 LONGEST_S = 1.5
+_RETRY_FACTOR = 10
+"""After a failure the next try comes this much later than a change would wait at most."""
 
 
 class Debounce(Generic[V]):
     """Collects the newest value of each key and hands them all to `flush` together.
 
-    A flush that fails keeps its values; they are tried again with the next change and at `close`.
+    A flush that fails keeps its values; they are tried again after a while, with the next change, and at `close`.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Debounce(Generic[V]):
         self._since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._failing = False
 
     def put(self, key: str, value: V) -> None:
         """Take a value; an older one of the same key is forgotten."""
@@ -67,7 +70,13 @@ class Debounce(Generic[V]):
         try:
             await self._take()
         except StoreError as failure:
-            _log.warning("a debounced write failed: %s", failure.message)
+            if not self._failing:
+                _log.warning("a debounced write failed: %s", failure.message)
+            self._failing = True
+            if self._timer is None:
+                self._timer = asyncio.get_running_loop().call_later(self._longest * _RETRY_FACTOR, self._due)
+        else:
+            self._failing = False
 
     async def _take(self) -> None:
         values, self._values, self._since = self._values, {}, None
