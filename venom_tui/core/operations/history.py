@@ -39,13 +39,16 @@ class History:
         found.sort(key=lambda operation: operation.created_at.timestamp() if operation.created_at else 0.0, reverse=True)
         return found[:limit]
 
-    async def get(self, operation_id: str) -> Operation:
-        """Return one operation.
+    async def get(self, operation_id: str, known: Mapping[str, Operation]) -> Operation:
+        """Return one operation; a `known` one of this process stands for its row, or for a missing row.
 
         Raises:
-            NotFound: there is none of this id.
+            NotFound: there is none of this id, or several begin so.
         """
         entry = await self._store.get(sanitize_line(operation_id, 80))
+        found = operation_id if entry is None else entry.operation.id
+        if found in known:
+            return known[found]
         if entry is None:
             raise NotFound(
                 f"There is no operation {sanitize_line(operation_id, 40)!r}.", hint="`operations list` shows all."

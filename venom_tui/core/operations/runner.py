@@ -210,7 +210,7 @@ class OperationRunner:
 
     async def list(self, limit: int | None = None) -> Operations:
         """Return all operations, newest first; those of this process as they stand now."""
-        return await self._history.list(limit, {**self._unrecorded, **{found.id: found for found in self.running()}})
+        return await self._history.list(limit, self._known())
 
     async def get(self, operation_id: str) -> Operation:
         """Return one operation by its id, or by a beginning of it that no other id has.
@@ -218,9 +218,11 @@ class OperationRunner:
         Raises:
             NotFound: there is none of this id.
         """
-        found = await self._history.get(operation_id)
-        live = {operation.id: operation for operation in self.running()}
-        return live.get(found.id) or self._unrecorded.get(found.id) or found
+        return await self._history.get(operation_id, self._known())
+
+    def _known(self) -> dict[str, Operation]:
+        """Return the operations of which this process knows more than the store."""
+        return {**self._unrecorded, **{found.id: found for found in self.running()}}
 
     def running(self) -> Operations:
         """Return the operations of this process that have not ended."""
