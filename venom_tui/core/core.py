@@ -86,7 +86,9 @@ class Core:
         stack.push_async_callback(self.guard.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
-        watch = StoreWatch(path, lambda: events.emit(SessionsChanged(None)))
+        watch = StoreWatch(
+            path, lambda: events.emit(SessionsChanged(None)), elsewhere=self.database.changed_elsewhere
+        )
         await watch.start()
         stack.push_async_callback(watch.close)
         await self.sessions.recover()
