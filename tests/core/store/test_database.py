@@ -180,6 +180,18 @@ async def test_waits_for_another(folder: Path) -> None:
     await database.close()
 
 
+async def test_closing_does_not_wait_long_for_another(folder: Path) -> None:
+    database = await opened(folder, busy_timeout_s=0.05)
+    other = sqlite3.connect(folder / "venom.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.create_task(database.write(put(str(number)))) for number in range(3)]
+    await asyncio.sleep(0)
+    await database.close()
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [StoreError] * 3
+    other.close()
+
+
 async def test_changed_elsewhere(folder: Path) -> None:
     first, second = await opened(folder), await opened(folder)
     assert not await first.changed_elsewhere()

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import json
+import resource
+import signal
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +13,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from venom_tui.core.errors import UsageError
-from venom_tui.core.store.export import export_text, parse_json
+from venom_tui.core.store.export import export_text, parse_json, write_new
 from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, 123456, tzinfo=UTC)
@@ -92,6 +95,19 @@ def test_markdown_keeps_fences_and_headings() -> None:
 def test_open_fences_are_closed(content: str, closed: str) -> None:
     text = export_text(replace(SESSION, system=""), [message(1, Role.USER, content)], "md")
     assert text.split("## You\n\n")[1] == closed + "\n"
+
+
+def test_half_a_file_is_not_left_behind(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(UsageError, match="cannot be written"):
+            write_new(tmp_path / "a.md", "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not (tmp_path / "a.md").exists()
 
 
 def test_another_format() -> None:

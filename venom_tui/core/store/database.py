@@ -194,7 +194,7 @@ class Database:
             try:
                 return await self._attempt(work)
             except (sqlite3.Error, OSError) as error:
-                if code_of(error) == sqlite3.SQLITE_BUSY and attempt < _LOCKED_RETRIES:
+                if code_of(error) == sqlite3.SQLITE_BUSY and attempt < _LOCKED_RETRIES and not self._closed:
                     attempt += 1
                     continue
                 raise await self._failure(error) from error

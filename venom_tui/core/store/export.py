@@ -116,13 +116,17 @@ def write_new(path: Path, text: str) -> None:
     """Write a file of mode 0600 that is not there yet; half a file is not left behind.
 
     Raises:
-        FileExistsError: it is there.
-        OSError: it cannot be written.
+        UsageError: it is there, or it cannot be written.
     """
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except OSError:
-        path.unlink()
-        raise
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(text)
+        except OSError:
+            path.unlink()
+            raise
+    except FileExistsError:
+        raise UsageError(f"{path} exists already.", hint="Choose another name.") from None
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Choose another place.") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum, auto
 
@@ -123,6 +124,13 @@ async def finish(db: aiosqlite.Connection, answer: Message, trace: RequestTrace 
                 rows.trace_text(trace),
             ),
         )
+
+
+async def adopt(db: aiosqlite.Connection, session_id: str, messages: Iterable[Message]) -> None:
+    """Add messages that could not be written when they were made; rows that are there take the newer text."""
+    for message in messages:
+        if not await update(db, message):
+            await insert(db, replace(message, seq=await next_seq(db, session_id)))
 
 
 async def delete_sessions(db: aiosqlite.Connection, ids: Sequence[str]) -> None:

@@ -1,8 +1,8 @@
-"""The statements that read sessions."""
+"""The statements that read and write sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import aiosqlite
 
@@ -10,6 +10,7 @@ from venom_tui.core.errors import SessionNotFound, UsageError
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.store import rows
 from venom_tui.core.store.database import Database
+from venom_tui.core.types.request import RequestTrace
 from venom_tui.core.types.session import Session
 
 _TITLE_LENGTH = 60
@@ -49,6 +50,31 @@ async def find(database: Database, session_id: str) -> Session:
             f"There is no session {sanitize_line(session_id, 40)!r}.", hint="`venom-tui sessions list` shows all."
         )
     return found[0]
+
+
+async def traces(database: Database, session_id: str) -> list[RequestTrace]:
+    """Return the traces of a session's requests, oldest first."""
+    found = await database.read("SELECT trace FROM traces WHERE session_id = ? ORDER BY started_at", (session_id,))
+    return [rows.trace_of(row["trace"]) for row in found]
+
+
+async def insert(db: aiosqlite.Connection, session: Session) -> None:
+    """Add a session."""
+    created, updated = rows.time_text(session.created_at), rows.time_text(session.updated_at)
+    await db.execute(
+        "INSERT INTO sessions (id, title, system, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
+        (session.id, session.title, session.system, created, updated),
+    )
+
+
+async def rename(db: aiosqlite.Connection, session_id: str, title: str) -> None:
+    """Give a session another title."""
+    await db.execute("UPDATE sessions SET title = ? WHERE id = ?", (title, session_id))
+
+
+async def write_drafts(db: aiosqlite.Connection, drafts: Mapping[str, str]) -> None:
+    """Keep the unsent prompts of sessions."""
+    await db.executemany("UPDATE sessions SET draft = ? WHERE id = ?", [(text, key) for key, text in drafts.items()])
 
 
 def title_of(text: str) -> str:

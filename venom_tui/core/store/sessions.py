@@ -78,10 +78,7 @@ class SessionStore:
             session = self._temporary.create(title, system, now)
         else:
             session = Session(uuid.uuid4().hex[:16], title, now, now, system=system)
-            await self._execute(
-                "INSERT INTO sessions (id, title, system, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
-                (session.id, title, system, rows.time_text(now), rows.time_text(now)),
-            )
+            await self._database.write(lambda db: session_table.insert(db, session))
         self._changed(session.id)
         return session
 
@@ -98,7 +95,7 @@ class SessionStore:
         if session.temporary:
             self._temporary.change(session.id, title=title)
         else:
-            await self._execute("UPDATE sessions SET title = ? WHERE id = ?", (title, session.id))
+            await self._database.write(lambda db: session_table.rename(db, session.id, title))
         self._changed(session.id)
 
     async def delete(self, session_id: str) -> None:
@@ -249,15 +246,12 @@ class SessionStore:
             return
         title = next((session_table.title_of(message.content) for message in messages if message.role is Role.USER), "")
 
-        async def insert(db: aiosqlite.Connection) -> None:
-            for message in messages:
-                if not await message_table.update(db, message):
-                    seq = await message_table.next_seq(db, session_id)
-                    await message_table.insert(db, replace(message, seq=seq))
+        async def adopt(db: aiosqlite.Connection) -> None:
+            await message_table.adopt(db, session_id, messages)
             await message_table.touch(db, session_id, self._now(), title=title)
 
         try:
-            await self._database.write(insert)
+            await self._database.write(adopt)
         except SessionNotFound:
             return
         self._changed(session_id)
@@ -270,10 +264,7 @@ class SessionStore:
 
     async def traces(self, session_id: str) -> Traces:
         """Return the traces of a session's requests, oldest first."""
-        found = await self._database.read(
-            "SELECT trace FROM traces WHERE session_id = ? ORDER BY started_at", (session_id,)
-        )
-        return [rows.trace_of(row["trace"]) for row in found]
+        return await session_table.traces(self._database, session_id)
 
     async def export(self, session_id: str, format: str) -> str:
         """Return a session as `md` or `json`.
@@ -291,12 +282,7 @@ class SessionStore:
             UsageError: another suffix, the file exists, or it cannot be written.
         """
         text = await self.export(session_id, path.suffix.removeprefix(".").lower() or "md")
-        try:
-            await asyncio.to_thread(write_new, path, text)
-        except FileExistsError:
-            raise UsageError(f"{path} exists already.", hint="Choose another name.") from None
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}.", hint="Choose another place.") from None
+        await asyncio.to_thread(write_new, path, text)
         return path
 
     # ------------------------------------------------------------------ life
@@ -332,12 +318,6 @@ class SessionStore:
         draft = self._drafts.pending(session.id)
         return session if draft is None else replace(session, draft=draft)
 
-    async def _execute(self, sql: str, values: Sequence[object]) -> None:
-        async def run(db: aiosqlite.Connection) -> None:
-            await db.execute(sql, values)
-
-        await self._database.write(run)
-
     async def _write_sent(self, session_id: str, work: Work[T]) -> T:
         """Write what was the draft until now; where that fails, the draft stays."""
         # Dropped before the write is queued: a draft that is written after it would come back.
@@ -354,10 +334,7 @@ class SessionStore:
         await self._database.write(lambda db: message_table.write_partials(db, answers.values()))
 
     async def _write_drafts(self, drafts: dict[str, str]) -> None:
-        async def update(db: aiosqlite.Connection) -> None:
-            await db.executemany("UPDATE sessions SET draft = ? WHERE id = ?", [(t, i) for i, t in drafts.items()])
-
-        await self._database.write(update)
+        await self._database.write(lambda db: session_table.write_drafts(db, drafts))
         for session_id in drafts:
             self._changed(session_id)
 
