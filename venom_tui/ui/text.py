@@ -1,0 +1,181 @@
+"""How things are written on the screen: sizes in GiB, times, bars, signs. Pure functions; nothing here is markup."""
+
+from __future__ import annotations
+
+import locale
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+
+from rich.cells import cell_len, set_cell_size
+
+GIB = 1024**3
+MIB = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """One sign for each state, so that colour never carries a meaning alone."""
+
+    loaded: str = "●"
+    installed: str = "○"
+    loading: str = "◐"
+    warning: str = "▲"
+    failed: str = "✕"
+    paused: str = "⏸"
+    pinned: str = "⚑"
+    pulling: str = "↓"
+    remote: str = "☁"
+    unknown: str = "?"
+    dash: str = "─"
+    bar: str = "▌"
+    pointer: str = "▸"
+    ellipsis: str = "…"
+    bullet: str = "•"
+    vertical: str = "│"
+    cross: str = "┼"
+    eighths: str = " ▏▎▍▌▋▊▉█"
+    others: str = "▒"
+    empty: str = "░"
+    spark: str = "▁▂▃▄▅▆▇█"
+
+
+ASCII_SIGNS = Signs(
+    loaded="*",
+    installed="o",
+    loading="~",
+    warning="!",
+    failed="x",
+    paused="=",
+    pinned="#",
+    pulling="v",
+    remote="@",
+    dash="-",
+    bar="|",
+    pointer=">",
+    ellipsis="~",
+    bullet="-",
+    vertical="|",
+    cross="+",
+    eighths=" ########",
+    others="+",
+    empty=".",
+    spark="_.-:=+*#",
+)
+_UNICODE_SIGNS = Signs()
+_chosen = _UNICODE_SIGNS
+
+
+def use_ascii(ascii_only: bool) -> None:
+    """Choose the set of signs for the whole program."""
+    global _chosen  # noqa: PLW0603 (one terminal, one set)
+    _chosen = ASCII_SIGNS if ascii_only else _UNICODE_SIGNS
+
+
+def signs() -> Signs:
+    """Return the signs in use."""
+    return _chosen
+
+
+@lru_cache(maxsize=1)
+def locale_is_utf8() -> bool:
+    """Return whether the terminal's locale can show more than ASCII."""
+    for name in ("LC_ALL", "LC_CTYPE", "LANG"):
+        value = os.environ.get(name)
+        if value:
+            return "utf-8" in value.lower() or "utf8" in value.lower()
+    # Nothing is set: Python itself has settled for UTF-8 mode or the C locale.
+    return "utf" in locale.getpreferredencoding(False).lower()
+
+
+def gib(value: int | float) -> str:
+    """Return bytes as GiB with one decimal, without the unit."""
+    return f"{value / GIB:.1f}"
+
+
+def size(value: int | None) -> str:
+    """Return bytes with a fitting binary unit, or `?`."""
+    if value is None:
+        return "?"
+    if value >= GIB:
+        return f"{value / GIB:.1f} GiB"
+    if value >= MIB:
+        return f"{value / MIB:.0f} MiB"
+    return f"{value / 1024:.0f} KiB" if value >= 1024 else f"{value} B"
+
+
+def duration(seconds: float) -> str:
+    """Return a length of time: `0.21 s`, `4 s`, `2 m 05 s`, `3 h 07 m`."""
+    if seconds < 1:
+        return f"{seconds:.2f} s"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} m {rest:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} m"
+
+
+def relative_time(then: datetime, now: datetime) -> str:
+    """Return how long ago a moment is: `4 s`, `2 m`, `3 h`, `yesterday`, then the date."""
+    seconds = (now - then).total_seconds()
+    if seconds < 60:
+        return f"{max(0, int(seconds))} s"
+    if seconds < 3600:
+        return f"{int(seconds // 60)} m"
+    here, today = then.astimezone(), now.astimezone()
+    days = (today.date() - here.date()).days
+    if days == 0:
+        return f"{int(seconds // 3600)} h"
+    if days == 1:
+        return "yesterday"
+    return f"{here:%d %b}" if here.year == today.year else f"{here:%d %b %Y}"
+
+
+def truncate_middle(text: str, width: int) -> str:
+    """Return `text` in at most `width` cells, the middle left out: both ends of a model's name matter."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return signs().ellipsis[:width]
+    room = width - 1
+    # The end carries the tag or the quantization: it gets the larger half.
+    tail_width = (room + 1) // 2
+    head = set_cell_size(text, room - tail_width).rstrip()
+    tail = text
+    while cell_len(tail) > tail_width:
+        tail = tail[1:]
+    return head + signs().ellipsis + tail
+
+
+def bar(width: int, ours: float, others: float = 0.0) -> str:
+    """Return a bar of `width` cells: our share in eighths, other people's share after it, the rest empty (shares 0 to 1)."""
+    if width <= 0:
+        return ""
+    sign = signs()
+    ours, others = min(max(ours, 0.0), 1.0), min(max(others, 0.0), 1.0)
+    eighths = round(ours * width * 8)
+    full, part = divmod(eighths, 8)
+    text = sign.eighths[8] * full
+    if part and full < width:
+        text += sign.eighths[part]
+    filled = min(width, max(len(text), round((ours + others) * width)))
+    text += sign.others * (filled - len(text))
+    return (text + sign.empty * (width - len(text)))[:width]
+
+
+def sparkline(values: Sequence[float | None], width: int, most: float) -> str:
+    """Return the newest `width` values as one line of blocks, the newest at the right; unknown ones are blanks."""
+    sign = signs().spark
+    shown = list(values)[-width:]
+    text = ""
+    for value in shown:
+        if value is None or most <= 0:
+            text += " "
+        else:
+            text += sign[min(len(sign) - 1, int(min(max(value / most, 0.0), 1.0) * len(sign)))]
+    return text.rjust(width)
