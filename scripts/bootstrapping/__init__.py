@@ -1,0 +1,1 @@
+"""The steps of the set-up; Python 3.11 and its standard library only."""
