@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import locale
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, split_graphemes
+from textual.content import Content
+
+_HARMFUL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
+)
 
 GIB = 1024**3
 MIB = 1024**2
@@ -32,8 +38,13 @@ class Signs:
     dash: str = "─"
     bar: str = "▌"
     pointer: str = "▸"
+    unfolded: str = "▾"
     ellipsis: str = "…"
     bullet: str = "•"
+    todo: str = "☐"
+    done: str = "☑"
+    live: str = "▍"
+    elbow: str = "╰"
     vertical: str = "│"
     cross: str = "┼"
     eighths: str = " ▏▎▍▌▋▊▉█"
@@ -55,8 +66,13 @@ ASCII_SIGNS = Signs(
     dash="-",
     bar="|",
     pointer=">",
+    unfolded="v",
     ellipsis="~",
     bullet="-",
+    todo="[ ]",
+    done="[x]",
+    live=">",
+    elbow="`",
     vertical="|",
     cross="+",
     eighths=" ########",
@@ -90,6 +106,22 @@ def locale_is_utf8() -> bool:
     return "utf" in locale.getpreferredencoding(False).lower()
 
 
+def clean(text: str) -> str:
+    """Return one line of text without what drives a terminal: control characters, bidi overrides, line separators.
+
+    The core sanitizes outside text where it enters. This is for what comes into being later: `&#x202e;` in Markdown.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _HARMFUL.sub("", text)
+
+
+def literal(text: str, style: str = "") -> Content:
+    """Return outside text as content of one line: nothing in it is markup, nothing in it drives the terminal."""
+    text = clean(text.expandtabs(4))
+    return Content.styled(text, style) if style else Content(text)
+
+
 def gib(value: int | float) -> str:
     """Return bytes as GiB with one decimal, without the unit."""
     return f"{value / GIB:.1f}"
@@ -99,20 +131,23 @@ def size(value: int | None) -> str:
     """Return bytes with a fitting binary unit, or `?`."""
     if value is None:
         return "?"
-    if value >= GIB:
+    # What would round up to 1024 of a unit is shown in the next one.
+    if value >= 1023.5 * MIB:
         return f"{value / GIB:.1f} GiB"
-    if value >= MIB:
+    if value >= 1023.5 * 1024:
         return f"{value / MIB:.0f} MiB"
     return f"{value / 1024:.0f} KiB" if value >= 1024 else f"{value} B"
 
 
 def duration(seconds: float) -> str:
     """Return a length of time: `0.21 s`, `4 s`, `2 m 05 s`, `3 h 07 m`."""
-    if seconds < 1:
+    seconds = max(0.0, seconds)
+    # The limits are where rounding would reach the next form.
+    if seconds < 0.995:
         return f"{seconds:.2f} s"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 60:
@@ -145,11 +180,18 @@ def truncate_middle(text: str, width: int) -> str:
     room = width - 1
     # The end carries the tag or the quantization: it gets the larger half.
     tail_width = (room + 1) // 2
-    head = set_cell_size(text, room - tail_width).rstrip()
-    tail = text
-    while cell_len(tail) > tail_width:
-        tail = tail[1:]
-    return head + signs().ellipsis + tail
+    spans = split_graphemes(text)[0]
+    head, used = "", 0
+    for _, end, cells in spans:
+        if used + cells > room - tail_width:
+            break
+        head, used = text[:end], used + cells
+    tail, used = "", 0
+    for begin, _, cells in reversed(spans):
+        if used + cells > tail_width:
+            break
+        tail, used = text[begin:], used + cells
+    return head.rstrip() + signs().ellipsis + tail
 
 
 def bar(width: int, ours: float, others: float = 0.0) -> str:

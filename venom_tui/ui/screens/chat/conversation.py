@@ -185,7 +185,7 @@ class Conversation:
         old = self.last_answer
         request_id = await self._core.chat.regenerate(self.session.id)
         if old is not None:
-            self._transcript.remove(old.id)
+            self._transcript.remove_entry(old.id)
         self._follow(request_id, user_shown=True)
 
     async def stop(self) -> None:

@@ -143,7 +143,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         """Take the card away: the conversation goes on."""
         if self._card_shown:
             self._card_shown = False
-            self.query_one(ChatTranscript).remove(CARD_KEY)
+            self.query_one(ChatTranscript).remove_entry(CARD_KEY)
 
     # ------------------------------------------------------------------ the prompt
 

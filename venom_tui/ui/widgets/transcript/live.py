@@ -1,77 +1,151 @@
-"""The answer that is being written: only its unfinished last block is drawn again with each frame."""
+"""The answer that is being written: only its unfinished last segment is drawn again with each frame."""
 
 from __future__ import annotations
 
-import re
+from dataclasses import replace
 from itertools import zip_longest
 
-from venom_tui.ui.widgets.transcript.markdown import blocks
-from venom_tui.ui.widgets.transcript.pieces import Piece
+from venom_tui.ui.widgets.transcript.entry import Entry
 from venom_tui.ui.widgets.transcript.rows import Pen, Row
+from venom_tui.ui.widgets.transcript.segments import Segment, Segmenter
+from venom_tui.ui.widgets.transcript.view import Piece, View, draw, ending, guess, thought_pieces, title_piece
 
-_TALLEST = 80
-"""Rows that an unfinished block may have; a longer one is cut, so that its cost does not grow without end."""
-_WIDEST = 12_000
-"""The same in characters, for a block that is one endless line."""
+_MOST_A_FRAME = 24_000
+"""Characters that a frame takes; a burst of more is shown over several frames."""
 
 
-class LiveMarkdown:
-    """Takes the text of an answer in pieces; gives finished pieces, and the rows of what is not finished yet.
+class LiveView(View):
+    """A view whose text arrives in pieces. `advance` lays out what came since the last frame."""
 
-    Blocks but the last one are finished: what follows cannot change them. (A table's or list's later lines belong to
-    it, and it is the last block until another one begins.)
-    """
+    def __init__(self, entry: Entry, width: int) -> None:
+        super().__init__(entry, width)
+        self._segmenter = Segmenter()
+        self._thoughts = Segmenter(plain=True)
+        self._text: list[str] = []
+        self._thinking: list[str] = []
+        self._new = ""
+        self._new_thoughts = ""
+        self._answering = False
+        self._status: Piece | None = None
+        self._head: list[Piece] = [title_piece(entry)]
+        self._done: list[Piece] = []
+        self._tail: Piece | None = None
+        self.set_pieces(self._head)
+        if entry.thinking:
+            self.write_thinking(entry.thinking)
+        if entry.body:
+            self.write(entry.body)
 
-    def __init__(self, key: str) -> None:
-        self._key = key
-        self._tail = ""
-        self._gap = False
-        self.rows: list[Row] = []
+    def write(self, text: str) -> None:
+        """Add to the answer."""
+        self._text.append(text)
+        self._new += text
+        self._answering = True
 
-    def add(self, text: str, pen: Pen, *, end: bool = False) -> list[Piece]:
-        """Take more text and return the pieces that are finished by it; at the `end` all is."""
-        self._tail += text
-        lines = self._tail.split("\n")
-        found = blocks(self._tail, pen, gap=self._gap)
-        finished: list[Piece] = []
-        last = len(found) if end else len(found) - 1
-        for number, block in enumerate(found[: max(0, last)]):
-            after = found[number + 1].first_line if number + 1 < len(found) else len(lines)
-            source = "\n".join(lines[block.first_line : after])
-            finished.append(self._piece(source, self._gap or number > 0, block.rows))
-        if end:
-            self._tail, self.rows = "", []
-            return finished
-        if found:
-            if finished:
-                self._tail, self._gap = "\n".join(lines[found[-1].first_line :]), True
-            # Rows that are as they were stay the same objects, so that they are not painted again.
-            self.rows = [
-                old if old is not None and old == new else new
-                for new, old in zip_longest(found[-1].rows, self.rows[: len(found[-1].rows)])
-                if new is not None
-            ]
-        if len(self.rows) > _TALLEST or len(self._tail) > _WIDEST:
-            finished.append(self._cut(found[-1].kind if found else "", pen))
-        return finished
+    def write_thinking(self, text: str) -> None:
+        """Add to the thinking."""
+        self._thinking.append(text)
+        self._new_thoughts += text
 
-    def redraw(self, pen: Pen) -> None:
-        """Draw what is unfinished with another pen."""
-        self.rows = [row for block in blocks(self._tail, pen, gap=self._gap) for row in block.rows]
+    def set_status(self, text: str) -> bool:
+        """Set the last line; return whether it is another one."""
+        if text == ("" if self._status is None else self._status.segment.source):
+            return False
+        self._status = Piece("status", Segment(text, "plain")) if text else None
+        return True
 
-    def _cut(self, kind: str, pen: Pen) -> Piece:
-        """Finish the greater part of an endless block; a cut table or fence begins the rest with its head again."""
-        most = len(self._tail) * 9 // 10
-        head = {"fence": 1, "table": 2}.get(kind, 0)
-        starts = [match.end() for match in re.finditer(r"\n(?=\S)", self._tail[:most])][head:]
-        cut = starts[-1] if starts else self._tail.rfind(" ", 0, most) + 1 or most
-        source, rest = self._tail[:cut], self._tail[cut:]
-        opening = "".join(line + "\n" for line in self._tail.split("\n")[:head])
-        rows = [row for block in blocks(source, pen, gap=self._gap) for row in block.rows]
-        piece = self._piece(source, self._gap, rows)
-        self._tail, self._gap = opening + rest, False
-        self.redraw(pen)
+    @property
+    def text(self) -> str:
+        """The answer so far."""
+        return "".join(self._text)
+
+    @property
+    def thinking(self) -> str:
+        """The thinking so far."""
+        return "".join(self._thinking)
+
+    def so_far(self) -> Entry:
+        """Return an entry of what came."""
+        return replace(self.entry, body=self.text, thinking=self.thinking)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is text that no frame has taken yet."""
+        return bool(self._new or self._new_thoughts)
+
+    def cut(self, width: int) -> None:
+        """Take the folding of the thinking into account; the text is cut as it comes."""
+        self._refold()
+        self._arrange()
+
+    def advance(self, pen: Pen) -> list[Piece]:
+        """Lay out what came; return the pieces that were finished by it."""
+        before = len(self._done)
+        if self._new_thoughts:
+            self._think()
+        if self._new:
+            text, self._new = self._new[:_MOST_A_FRAME], self._new[_MOST_A_FRAME:]
+            if not self._done and self._tail is None:
+                self._refold()
+            old = self._tail.rows if self._tail is not None else None
+            for segment in self._segmenter.feed(text):
+                self._done.append(_drawn(segment, pen, old))
+                old = None
+            tail = self._segmenter.tail()
+            self._tail = None if tail is None else _drawn(tail, pen, old)
+        self._arrange()
+        return self._done[before:]
+
+    def finished(self, entry: Entry, width: int) -> View:
+        """Return the view of the final entry; it keeps the rows that are as they were."""
+        view = View(entry, width)
+        view.unfolded, view.selected, view.words = self.unfolded, self.selected, self.words
+        if self.text != entry.body or entry.plain:
+            view.pieces = self.pieces
+            view.cut(width)
+            return view
+        # Cutting a long text again would take time for nothing.
+        last = [*self._segmenter.feed(self._new), *self._segmenter.finish()]
+        pieces = [*self._done, *(self._adopted(segment, width) for segment in last)]
+        head = [title_piece(entry), *thought_pieces(entry.thinking, unfolded=self.unfolded)]
+        view.set_pieces([*head, *pieces, *ending(entry)])
+        return view
+
+    def _adopted(self, segment: Segment, width: int) -> Piece:
+        piece = Piece("body", segment, guess(segment.source, width) + segment.gap)
+        if self._tail is not None and self._tail.segment == segment and self._tail.rows is not None:
+            piece.rows, piece.height = self._tail.rows, self._tail.height
         return piece
 
-    def _piece(self, source: str, gap: bool, rows: list[Row]) -> Piece:
-        return Piece(self._key, "markdown", source, gap, len(rows), rows)
+    def _think(self) -> None:
+        text, self._new_thoughts = self._new_thoughts[:_MOST_A_FRAME], self._new_thoughts[_MOST_A_FRAME:]
+        if self._answering and not self.unfolded:
+            self._refold()
+            return
+        if self._head and self._head[-1].kind == "thought":
+            self._head.pop()
+        found = self._thoughts.feed(text)
+        tail = self._thoughts.tail()
+        self._head.extend(Piece("thought", segment) for segment in [*found, *([tail] if tail else [])])
+
+    def _refold(self) -> None:
+        """Show the thinking as one line, or whole."""
+        self._head = [self._head[0], *thought_pieces(self.thinking, unfolded=self.unfolded)]
+
+    def _arrange(self) -> None:
+        last = [piece for piece in (self._tail, self._status) if piece is not None]
+        self.set_pieces([*self._head, *self._done, *last])
+
+
+def _drawn(segment: Segment, pen: Pen, old: list[Row] | None) -> Piece:
+    """Return a drawn piece. Rows that are as they were stay the same objects, so that they are not painted again."""
+    piece = Piece("body", segment)
+    rows = draw(piece, pen)
+    if old:
+        rows = [
+            was if was is not None and was.joint == row.joint and was == row else row
+            for row, was in zip_longest(rows, old[: len(rows)])
+            if row is not None
+        ]
+    piece.rows, piece.height = rows, len(rows)
+    return piece

@@ -1,15 +1,12 @@
-"""The widget: a window on pieces, painted row by row; only rows that are others than before are painted."""
+"""The widget: a window on the history, painted row by row; only rows that are others than before are painted."""
 
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, zip_longest
+from itertools import zip_longest
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
-from rich.segment import Segment
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
@@ -17,21 +14,25 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
+from venom_tui.ui.widgets.transcript.copying import copied, selected_row
 from venom_tui.ui.widgets.transcript.entry import Entry, code_blocks
-from venom_tui.ui.widgets.transcript.live import LiveMarkdown
-from venom_tui.ui.widgets.transcript.pieces import Piece, draw, ending, pieces_of, thought
+from venom_tui.ui.widgets.transcript.highlight import LEXERS
+from venom_tui.ui.widgets.transcript.history import History, Place
+from venom_tui.ui.widgets.transcript.live import LiveView
 from venom_tui.ui.widgets.transcript.rows import Pen, Row
+from venom_tui.ui.widgets.transcript.view import View
 
 if TYPE_CHECKING:
     from textual.selection import Selection
     from textual.timer import Timer
 
-_KEPT_PIECES = 400
-"""Pieces whose rows are kept; those of others are drawn again when they come near the window."""
-
 
 class Transcript(ScrollView, can_focus=True):
-    """A chat's messages."""
+    """A chat's messages.
+
+    Args:
+        fps: frames a second at most while an answer is written.
+    """
 
     DEFAULT_CSS = """
     Transcript { height: 1fr; overflow-x: hidden; overflow-y: scroll; background: $background; }
@@ -44,167 +45,159 @@ class Transcript(ScrollView, can_focus=True):
         Binding("end,G", "follow_end", "End", show=False, id="transcript.end", tooltip="To the end, and follow it"),
         Binding("p", "select(-1)", "Previous", id="transcript.previous", tooltip="Select the message before"),
         Binding("n", "select(1)", "Next", id="transcript.next", tooltip="Select the message after"),
+        Binding("t", "fold", "Thinking", show=False, id="transcript.fold", tooltip="Unfold or fold the thinking"),
     ]
 
     class OlderWanted(Message):
-        """The reader is near the beginning of what is here."""
+        """The reader is near the beginning of what is here. Sent once until entries are set or prepended."""
 
     class FollowChanged(Message):
-        """The end is followed, or no longer."""
+        """The end is followed, or no longer, or more was written below the window meanwhile."""
 
-        def __init__(self, following: bool) -> None:
+        def __init__(self, following: bool, new_lines: int = 0) -> None:
             super().__init__()
             self.following = following
+            self.new_lines = new_lines
+            """Lines that were added since the end was followed last."""
 
     def __init__(self, *, fps: int = 10) -> None:
         super().__init__()
         self._fps = max(1, fps)
-        self._entries: dict[str, Entry] = {}
-        self._pieces: list[Piece] = []
-        self._tops: list[int] = [0]
-        self._recent: list[Piece] = []
+        self._history = History()
+        self._live: LiveView | None = None
         self._pen: Pen | None = None
-        self._marked: tuple[str, Pen] | None = None
-        self._live: LiveMarkdown | None = None
-        self._live_key = ""
-        self._thoughts = ""
-        self._status = ""
-        self._status_row: Row | None = None
-        self._new: list[str] = []
         self._timer: Timer | None = None
         self._last_frame = 0.0
         self._follow = True
+        self._new_lines = 0
         self._shown: list[Row] = []
         self._top = 0
         self._clean = False
         self._busy = False
-        self._words: tuple[str, ...] = ()
-        self._goal: str | None = None
+        self._older_wanted = False
+        self._goal: tuple[str, tuple[str, ...]] | None = None
         self.selected_key: str | None = None
+        """The entry that the reader chose."""
 
     # ------------------------------------------------------------------ entries
 
     def set_entries(self, entries: Iterable[Entry]) -> None:
         """Show a whole session, at its end."""
-        self._drop_live()
-        self._entries = {entry.key: entry for entry in entries}
-        self._words, self._marked, self.selected_key, self._goal = (), None, None, None
-        width = self._width
-        self._set_pieces([piece for entry in self._entries.values() for piece in pieces_of(entry, width)])
+        self._stop_timer()
+        self._live = self._goal = self.selected_key = None
+        self._older_wanted = False
+        self._history.set([View(entry, self._width) for entry in entries])
+        self._clear_selection()
         self._follow_now(True)
         self._settle()
 
     def append(self, entry: Entry) -> None:
         """Add an entry at the end."""
-        self._entries[entry.key] = entry
-        self._extend(pieces_of(entry, self._width))
+        self._add(View(entry, self._width))
         self._settle()
 
     def put_last(self, entry: Entry) -> None:
         """Add an entry at the end, or show it anew where it stands."""
-        if self._entries.get(entry.key) == entry:
+        if self._history.get(entry.key) is None:
+            self.append(entry)
+        else:
+            self.replace(entry)
+
+    def replace(self, entry: Entry) -> None:
+        """Show an entry anew where it stands; nothing happens where it is not there or is as it was."""
+        view = self._history.get(entry.key)
+        if view is None or view.entry == entry:
             return
-        self._remove_pieces(entry.key)
-        self.append(entry)
+        new = View(entry, self._width)
+        new.pieces, new.unfolded, new.selected, new.words = view.pieces, view.unfolded, view.selected, view.words
+        if view.pieces is not None:
+            new.cut(self._width)
+        self._swap(view, new)
 
     def prepend(self, entries: Sequence[Entry]) -> None:
         """Add older entries before the first; what is seen stays where it is."""
-        self._entries = {**{entry.key: entry for entry in entries}, **self._entries}
-        width = self._width
-        older = [piece for entry in entries for piece in pieces_of(entry, width)]
-        added = sum(piece.height for piece in older)
-        self._set_pieces([*older, *self._pieces])
-        self._put_scroll(round(self.scroll_y) + added)
-        self._settle()
+        older = [View(entry, self._width) for entry in entries if self._history.get(entry.key) is None]
+        place = self._place()
+        self._history.prepend(older)
+        self._older_wanted = False
+        self._clear_selection()
+        self._return_to(place)
 
-    def remove(self, key: str) -> None:
+    def remove_entry(self, key: str) -> None:
         """Take an entry away."""
-        if self._entries.pop(key, None) is not None:
-            self._remove_pieces(key)
-            self._settle()
+        view = self._history.get(key)
+        if view is None:
+            return
+        place = self._place()
+        if view is self._live:
+            self._stop_timer()
+            self._live = None
+        if self.selected_key == key:
+            self.selected_key = None
+        self._history.remove(view)
+        self._clear_selection()
+        self._return_to(place)
 
     def source(self, key: str) -> str:
         """Return the text of an entry as it was written."""
-        entry = self._entries.get(key)
-        return "" if entry is None else entry.body
+        view = self._history.get(key)
+        if view is None:
+            return ""
+        return view.text if isinstance(view, LiveView) else view.entry.body
 
     def code_blocks(self, key: str) -> list[str]:
         """Return the code blocks of an entry."""
         return code_blocks(self.source(key))
 
-    def _remove_pieces(self, key: str) -> None:
-        if any(piece.key == key for piece in self._pieces):
-            self._set_pieces([piece for piece in self._pieces if piece.key != key])
+    def _add(self, view: View) -> None:
+        old = self._history.get(view.entry.key)
+        if old is not None:
+            self._history.remove(old)
+        self._history.append(view)
 
-    def _set_pieces(self, pieces: list[Piece]) -> None:
-        self._pieces = pieces
-        self._tops = list(accumulate((piece.height for piece in pieces), initial=0))
-        self._recent = [piece for piece in self._recent if piece.rows is not None]
-
-    def _extend(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            self._pieces.append(piece)
-            self._tops.append(self._tops[-1] + piece.height)
-            if piece.rows is not None:
-                self._keep(piece)
+    def _swap(self, old: View, new: View) -> None:
+        place = self._place()
+        self._history.replace(old, new)
+        self._return_to(place)
 
     # ------------------------------------------------------------------ the answer that streams
 
     def begin(self, entry: Entry) -> None:
         """Show an answer that is being written."""
-        self._drop_live()
-        self._entries[entry.key] = entry
-        self._live, self._live_key = LiveMarkdown(entry.key), entry.key
-        title = next(iter(pieces_of(entry, self._width)))
-        self._extend([title])
+        if self._live is not None:
+            self.end(self._live.so_far())
+        self._live = LiveView(entry, self._width)
+        self._add(self._live)
         self._settle()
+        if self._live.waiting:
+            self._schedule()
 
     def write(self, text: str) -> None:
         """Add text to the answer; it is seen with the next frame."""
-        if self._live is None:
-            return
-        if self._thoughts:
-            self._extend(thought(self._live_key, self._thoughts))
-            self._thoughts = ""
-        self._new.append(text)
-        self._schedule()
+        if self._live is not None and text:
+            self._live.write(text)
+            self._schedule()
 
     def write_thinking(self, text: str) -> None:
-        """Add to the thinking before the answer; its end is seen until the answer begins."""
-        if self._live is not None:
-            self._thoughts += text
+        """Add to the thinking; it is seen until the answer begins, then it is folded."""
+        if self._live is not None and text:
+            self._live.write_thinking(text)
             self._schedule()
 
     def set_status(self, text: str) -> None:
         """Change the live last line; "" takes it away."""
-        if text != self._status:
-            self._status, self._status_row = text, None
-            if self._live is not None:
-                self._schedule()
+        if self._live is not None and self._live.set_status(text):
+            self._schedule()
 
     def end(self, entry: Entry) -> None:
         """Show the final form of the answer that streamed, or of an entry that stands here."""
-        if self._live is None or entry.key != self._live_key:
+        live = self._live
+        if live is None or entry.key != live.entry.key:
             self.put_last(entry)
             return
-        self._entries[entry.key] = entry
         self._stop_timer()
-        if self._pen is not None:
-            self._extend(self._live.add("".join(self._new), self._pen, end=True))
-            self._extend(ending(entry))
-        else:
-            self._remove_pieces(entry.key)
-            self._extend(pieces_of(entry, self._width))
-        self._forget_live()
-        self._settle()
-
-    def _drop_live(self) -> None:
-        self._stop_timer()
-        self._forget_live()
-
-    def _forget_live(self) -> None:
-        self._live, self._live_key, self._new = None, "", []
-        self._thoughts, self._status, self._status_row = "", "", None
+        self._live = None
+        self._swap(live, live.finished(entry, self._width))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -219,27 +212,26 @@ class Transcript(ScrollView, can_focus=True):
     def _frame(self) -> None:
         self._timer = None
         self._last_frame = time.monotonic()
-        if self._live is not None and self._pen is not None and self._new:
-            text, self._new = "".join(self._new), []
-            self._extend(self._live.add(text, self._pen))
-        self._settle()
-
-    def _tail(self) -> list[Row]:
-        """Return the rows after the pieces: the unfinished block, the thinking, the live line."""
         live, pen = self._live, self._pen
         if live is None or pen is None:
-            return []
-        rows = list(live.rows)
-        if self._thoughts and not rows:
-            last = " ".join(self._thoughts[-4 * pen.width :].split())
-            rows += draw(Piece("", "thought", last[-pen.width + 4 :]), pen, selected=False)
-        if self._status:
-            if self._status_row is None:
-                self._status_row = draw(Piece("", "note", self._status), pen, selected=False)[0]
-            rows.append(self._status_row)
-        return rows
+            return
+        before = self._history.total
+        self._history.keep_drawn(live.advance(pen))
+        self._history.resized(live)
+        added = self._history.total - before
+        self._settle()
+        if not self._follow and added > 0:
+            self._new_lines += added
+            self.post_message(self.FollowChanged(False, self._new_lines))
+        if live.waiting:
+            self._schedule()
 
     # ------------------------------------------------------------------ places
+
+    @property
+    def following(self) -> bool:
+        """Whether the window stays at the end."""
+        return self._follow
 
     def follow_end(self) -> None:
         """Go to the end and stay there."""
@@ -251,183 +243,159 @@ class Transcript(ScrollView, can_focus=True):
         self.follow_end()
 
     def go_to(self, key: str, words: tuple[str, ...] = ()) -> None:
-        """Show an entry near the top of the window, with words marked."""
-        if key not in self._entries:
+        """Select an entry and show it, with words marked: at the first of them, else at its beginning."""
+        view = self._history.get(key)
+        if view is None:
             return
-        self._words, self._marked, self.selected_key = words, None, key
-        self._undraw(key)
         if self._pen is None:
-            self._goal = key
+            self._goal = key, words
             return
-        for index, piece in enumerate(self._pieces):
-            if piece.key == key:
-                self._scroll_to_piece(index)
-                return
+        for other in self._history.views:
+            if other.words and other is not view:
+                other.words = ()
+                other.undraw()
+        view.words = tuple(word for word in words if word)
+        view.undraw()
+        self._select(view)
+        self._show_view(view, view.piece_with(view.words, self._width))
 
     def action_select(self, by: int) -> None:
         """Select the message before (-1) or after (1)."""
-        keys = list(self._entries)
-        if not keys:
+        views = self._history.views
+        if not views:
             return
-        here = keys.index(self.selected_key) if self.selected_key in self._entries else len(keys) if by < 0 else -1
-        there = min(max(here + by, 0), len(keys) - 1)
-        before, self.selected_key = self.selected_key, keys[there]
-        for key in (before, self.selected_key):
-            if key is not None:
-                self._undraw(key)
-        index = next((i for i, piece in enumerate(self._pieces) if piece.key == self.selected_key), None)
-        if index is not None:
-            self._scroll_to_piece(index)
+        current = self._history.get(self.selected_key) if self.selected_key is not None else None
+        here = self._history.index(current) if current is not None else len(views) if by < 0 else -1
+        view = views[min(max(here + by, 0), len(views) - 1)]
+        self._select(view)
+        self._show_view(view, 0)
 
-    def _scroll_to_piece(self, index: int) -> None:
+    def action_fold(self) -> None:
+        """Unfold the thinking of the selected message (else of the last), or fold it."""
+        chosen = self._history.get(self.selected_key) if self.selected_key is not None else None
+        thinking = [view for view in self._history.views if view.thinking]
+        view = chosen if chosen is not None and chosen.thinking else thinking[-1] if thinking else None
+        if view is None:
+            return
+        place = self._place()
+        view.unfolded = not view.unfolded
+        view.cut(self._width)
+        self._history.resized(view)
+        self._clear_selection()
+        self._return_to(place)
+
+    def _select(self, view: View) -> None:
+        for other in (self._history.get(self.selected_key) if self.selected_key else None, view):
+            if other is not None:
+                other.selected = other is view
+                other.undraw_sign()
+        self.selected_key = view.entry.key
+
+    def _show_view(self, view: View, piece: int) -> None:
+        """Put a piece of a view near the top of the window."""
+        pen = self._pen
+        if pen is None:
+            return
         self._follow_now(False)
-        # Twice: laying out what is near may correct the guessed heights before it.
+        place = Place(view.entry.key, piece, 0.0)
+        # Twice: laying out what is near corrects heights above.
         for _ in range(2):
-            self._put_scroll(max(0, self._tops[index] - 1))
+            self._put_scroll(max(0, self._history.find(place, pen) - (3 if piece else 0)))
             self._settle()
-        if self._tops[-1] + len(self._tail()) - self._tops[index] <= self.size.height:
+        if self._history.total - round(self.scroll_y) <= self.size.height:
             self._follow_now(True)
             self._settle()
 
-    def _undraw(self, key: str) -> None:
-        for piece in self._pieces:
-            if piece.key == key:
-                piece.rows = None
-
     def _follow_now(self, follow: bool) -> None:
         if follow != self._follow:
-            self._follow = follow
+            self._follow, self._new_lines = follow, 0
             self.post_message(self.FollowChanged(follow))
 
-    # ------------------------------------------------------------------ layout
+    def _place(self) -> Place | None:
+        return self._history.place(max(0, round(self.scroll_y)))
+
+    def _return_to(self, place: Place | None) -> None:
+        """Put what was at the top of the window back there."""
+        if place is not None and not self._follow and self._pen is not None:
+            self._put_scroll(self._history.find(place, self._pen))
+        self._settle()
+
+    # ------------------------------------------------------------------ layout and painting
 
     @property
     def _width(self) -> int:
         return self.scrollable_content_region.width or 80
 
-    def _rows_of(self, index: int) -> list[Row]:
-        piece, pen = self._pieces[index], self._pen
-        assert pen is not None
-        if piece.rows is None:
-            piece.rows = draw(piece, self._pen_for(piece.key), selected=piece.key == self.selected_key)
-            self._keep(piece)
-            if piece.height != len(piece.rows):
-                piece.height = len(piece.rows)
-                heights = (later.height for later in self._pieces[index:])
-                self._tops[index:] = accumulate(heights, initial=self._tops[index])
-        return piece.rows
-
-    def _pen_for(self, key: str) -> Pen:
-        pen = self._pen
-        assert pen is not None
-        if not self._words or key != self.selected_key:
-            return pen
-        if self._marked is None or self._marked[0] != key:
-            self._marked = (key, Pen(pen.width, pen.style, self._words))
-        return self._marked[1]
-
-    def _keep(self, piece: Piece) -> None:
-        self._recent.append(piece)
-        if len(self._recent) > _KEPT_PIECES:
-            self._recent.pop(0).rows = None
-
-    def _row(self, y: int, tail: list[Row]) -> Row:
-        pen = self._pen
-        assert pen is not None
-        index = bisect_right(self._tops, y) - 1
-        rows = self._rows_of(index) if index < len(self._pieces) else tail
-        at = y - self._tops[min(index, len(self._pieces))]
-        return rows[at] if 0 <= at < len(rows) else pen.blank
-
     def _settle(self) -> None:
-        """Lay out what is within a page of the window, keep the window in its place or at the end, paint what changed."""
-        if self._busy or self._pen is None:
+        """Lay out what is near the window, keep the window in its place or at the end, paint what changed."""
+        pen = self._pen
+        if self._busy or pen is None:
             return
         self._busy = True
         try:
-            height, tail = self.size.height, self._tail()
-            y, total = self._lay_out(round(self.scroll_y), height, len(tail))
-            for name, value in (
-                (Widget.virtual_size, Size(self._width, total)),
-                (Widget.scroll_target_y, y),
-                (Widget.scroll_y, y),
-            ):
-                # Past the watchers: each of them would lay out the screen or paint the whole widget.
-                self.set_reactive(name, value)
-            self._move_bar(total, height, y)
-            self._paint(y, tail)
+            height = self.size.height
+            y = self._history.lay_out(round(self.scroll_y), height, pen, follow=self._follow)
+            # Past the watchers: each of them would lay out the screen or paint the whole widget.
+            self.set_reactive(Widget.virtual_size, Size(self._width, self._history.total))
+            self._put_scroll(y)
+            self._move_bar(height, y)
+            self._paint(y, pen)
         finally:
             self._busy = False
-        if y < height and self._pieces and not self._follow:
+        if y < height and self._history.views and not self._follow and not self._older_wanted:
+            self._older_wanted = True
             self.post_message(self.OlderWanted())
-
-    def _lay_out(self, y: int, height: int, tail: int) -> tuple[int, int]:
-        """Return the first row of the window and the number of all rows, once the heights near the window are known."""
-        while True:
-            total = self._tops[-1] + tail
-            y = max(0, total - height if self._follow else min(y, total - height))
-            index = max(0, bisect_right(self._tops, y - height) - 1)
-            settled = True
-            while index < len(self._pieces) and self._tops[index] < y + 2 * height:
-                before = self._pieces[index].height
-                self._rows_of(index)
-                change = self._pieces[index].height - before
-                if change:
-                    settled = False
-                    if self._tops[index] < y:
-                        y += change
-                index += 1
-            if settled:
-                return y, total
+        if LEXERS.wanted and self.is_attached:
+            self.run_worker(self._load_lexers, thread=True, group="lexers", exit_on_error=False)
 
     def _put_scroll(self, y: int) -> None:
         self.set_reactive(Widget.scroll_y, float(y))
         self.set_reactive(Widget.scroll_target_y, float(y))
 
-    def _move_bar(self, total: int, height: int, y: int) -> None:
+    def _move_bar(self, height: int, y: int) -> None:
         """Move the scrollbar; while an answer is followed it rests, since it would be written anew with each line."""
         bar = self.vertical_scrollbar
         if self._live is None or not self._follow:
-            bar.window_virtual_size, bar.window_size, bar.position = total, height, y
+            bar.window_virtual_size, bar.window_size, bar.position = self._history.total, height, y
 
-    def _paint(self, top: int, tail: list[Row]) -> None:
+    def _paint(self, top: int, pen: Pen) -> None:
         height = self.size.height
         selection = self.text_selection
         rows: list[Row] = []
         for y in range(top, top + height):
-            row = self._row(y, tail)
-            span = selection.get_span(y) if selection is not None else None
-            rows.append(row if span is None else self._selected(row, span))
-        old, by = self._shown, top - self._top
+            row = self._history.row(y, pen)
+            span = selection.get_span(y) if selection is not None and y < self._history.total else None
+            if span is not None:
+                row = selected_row(row, span, self.screen.get_component_rich_style("screen--selection"))
+            rows.append(row)
+        shown, by = self._shown, top - self._top
         self._shown, self._top = rows, top
-        if len(old) != height or not self.is_on_screen:
+        if len(shown) != height or not self.is_on_screen:
             self._clean = False
             self.refresh()
             return
+        old: list[Row | None] = [*shown]
         if by and abs(by) < height and self._clean and self._scroll_terminal(by):
-            old = [*old[by:], *[None] * by] if by > 0 else [*[None] * -by, *old[:by]]  # type: ignore[list-item]
+            old = [*old[by:], *[None] * by] if by > 0 else [*[None] * -by, *old[:by]]
         width = self._width
-        dirty = [Region(0, y, width, 1) for y, (row, was) in enumerate(zip_longest(rows, old)) if row is not was]
-        if dirty:
+        changed = [y for y, (row, was) in enumerate(zip_longest(rows, old)) if row is not was]
+        if changed:
             self._clean = False
-            self.refresh(*dirty)
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def _scroll_terminal(self, by: int) -> bool:
         terminal = getattr(self.app, "terminal", None)
         return terminal is not None and bool(terminal.scroll_rows(self, by))
 
-    def _selected(self, row: Row, span: tuple[int, int]) -> Row:
-        text = row.text
-        begin = cell_len(text[: span[0]])
-        finish = cell_len(text[: span[1]]) if span[1] >= 0 else cell_len(text.rstrip())
-        if finish <= begin:
-            return row
-        style = self.screen.get_component_rich_style("screen--selection")
-        marked = Segment.apply_style(row.crop(begin, finish), post_style=style)
-        joined = Strip.join([row.crop(0, begin), Strip(marked), row.crop(finish)])
-        result = Row(list(joined), row.cell_length)
-        result.joint, result.indent = row.joint, row.indent
-        return result
+    def _load_lexers(self) -> None:
+        """Load the lexers that were asked for, in a thread; then draw the code again."""
+        if any([LEXERS.load(language) for language in LEXERS.take_wanted()]) and self.is_attached:
+            self.app.call_from_thread(self._redraw_code)
+
+    def _redraw_code(self) -> None:
+        for view in self._history.views:
+            view.undraw_code()
+        self._settle()
 
     # ------------------------------------------------------------------ what Textual asks for
 
@@ -448,29 +416,23 @@ class Transcript(ScrollView, can_focus=True):
             self._renew()
 
     def _renew(self) -> None:
-        width = self._width
-        if not self.size.height or (self._pen is not None and self._pen.width == width and self._pen.style == self.visual_style):
-            self._shown = []
+        pen = Pen(self._width, self.visual_style)
+        if not self.size.height:
+            return
+        self._shown = []
+        if self._pen is not None and self._pen.like(pen):
             self._settle()
             return
-        index = bisect_right(self._tops, max(0, round(self.scroll_y))) - 1
-        within = round(self.scroll_y) - self._tops[index]
-        share = within / max(1, self._pieces[index].height) if index < len(self._pieces) else 0.0
-        self._pen, self._marked, self._shown = Pen(width, self.visual_style), None, []
-        self._status_row = None
-        for piece in self._pieces:
-            piece.rows = None
-        self._recent = []
-        if self._live is not None:
-            self._live.redraw(self._pen)
-        if index < len(self._pieces) and not self._follow:
-            height = len(self._rows_of(index))
-            self._put_scroll(self._tops[index] + int(share * height))
-        self.screen.clear_selection()
-        self._settle()
+        place = self._place()
+        self._pen = pen
+        self._history.undraw()
+        self._clear_selection()
+        self._return_to(place)
+        if self._live is not None and self._live.waiting:
+            self._schedule()
         if self._goal is not None:
             goal, self._goal = self._goal, None
-            self.go_to(goal, self._words)
+            self.go_to(*goal)
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Return rows of the window as they are."""
@@ -487,21 +449,23 @@ class Transcript(ScrollView, can_focus=True):
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
         """Return the selected text as it was written: paragraphs in one line, without bars and margins."""
-        if self._pen is None:
+        pen, total = self._pen, self._history.total
+        if pen is None or not total:
             return None
-        tail = self._tail()
-        total = self._tops[-1] + len(tail)
         first, last = selection.start, selection.end
+        if first is None and last is None:
+            return "\n\n".join(self.source(view.entry.key) for view in self._history.views), "\n"
         top = first.y if first is not None else 0
-        bottom = min(last.y if last is not None else total - 1, total - 1)
-        text = ""
-        for y in range(top, bottom + 1):
-            row = self._row(y, tail)
-            begin = first.x if first is not None and y == top else 0
-            finish = last.x if last is not None and y == bottom else None
-            text += row.text[max(begin, row.indent) : finish].rstrip() + row.joint
-        return text.rstrip("\n"), "\n"
+        bottom = min(last.y, total - 1) if last is not None else total - 1
+        rows = (self._history.row(y, pen) for y in range(top, bottom + 1))
+        finish = last.x if last is not None and last.y == bottom else None
+        return copied(rows, first.x if first is not None else 0, finish), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Show what is selected."""
         self._settle()
+
+    def _clear_selection(self) -> None:
+        """Forget the selection: its rows are elsewhere now."""
+        if self.is_attached and self.text_selection is not None:
+            self.screen.clear_selection()

@@ -1,0 +1,209 @@
+"""An entry as it is laid out: pieces with rows, of which only those near the window are drawn."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import accumulate
+from typing import Literal
+
+from rich.cells import cell_len, set_cell_size
+
+from venom_tui.ui.text import clean, signs
+from venom_tui.ui.widgets.transcript.entry import Entry
+from venom_tui.ui.widgets.transcript.inline import Part
+from venom_tui.ui.widgets.transcript.markdown import MARGIN, draw_segment, plain
+from venom_tui.ui.widgets.transcript.rows import Pen, Row
+from venom_tui.ui.widgets.transcript.segments import Segment, segments
+
+Kind = Literal["title", "user", "body", "fold", "thought", "note", "error", "mark", "status"]
+
+_THOUGHT_STYLE = "italic $text-muted"
+
+
+@dataclass(slots=True)
+class Piece:
+    """A part of an entry. Its height is a guess until its rows are drawn."""
+
+    kind: Kind
+    segment: Segment
+    height: int = 1
+    rows: list[Row] | None = field(default=None, repr=False)
+
+
+class View:
+    """An entry and its pieces. It is cut into pieces when it comes near the window; until then its height is a guess."""
+
+    def __init__(self, entry: Entry, width: int) -> None:
+        self.entry = entry
+        self.pieces: list[Piece] | None = None
+        self.tops: list[int] = [0]
+        self.height = 2 + guess(entry.body, width) + len(entry.notes)
+        self.unfolded = False
+        self.selected = False
+        self.words: tuple[str, ...] = ()
+
+    def cut(self, width: int) -> None:
+        """Cut the entry into pieces; rows that stay as they were are kept."""
+        drawn = {(piece.kind, piece.segment): piece for piece in self.pieces or () if piece.rows is not None}
+        pieces = list(pieces_of(self.entry, unfolded=self.unfolded))
+        for piece in pieces:
+            old = drawn.get((piece.kind, piece.segment))
+            if old is not None and old.rows is not None:
+                piece.rows, piece.height = old.rows, old.height
+            else:
+                piece.height = guess(piece.segment.source, width) + piece.segment.gap
+        self.set_pieces(pieces)
+
+    def set_pieces(self, pieces: list[Piece]) -> None:
+        """Take other pieces."""
+        self.pieces = pieces
+        self.tops = list(accumulate((piece.height for piece in pieces), initial=0))
+        self.height = self.tops[-1]
+
+    def piece_at(self, row: int) -> int:
+        """Return the index of the piece that holds a row of the view."""
+        return max(0, bisect_right(self.tops, row) - 1)
+
+    def draw(self, index: int, pen: Pen) -> bool:
+        """Draw a piece; return whether it has another height than was guessed."""
+        assert self.pieces is not None
+        piece = self.pieces[index]
+        piece.rows = draw(piece, pen, selected=self.selected)
+        if piece.height == len(piece.rows):
+            return False
+        piece.height = len(piece.rows)
+        heights = (later.height for later in self.pieces[index:])
+        self.tops[index:] = accumulate(heights, initial=self.tops[index])
+        self.height = self.tops[-1]
+        return True
+
+    def undraw(self) -> None:
+        """Forget all rows."""
+        for piece in self.pieces or ():
+            piece.rows = None
+
+    def undraw_code(self) -> None:
+        """Forget the rows of code: its lexer has been loaded."""
+        for piece in self.pieces or ():
+            if piece.kind == "body" and ("```" in piece.segment.source or "~~~" in piece.segment.source):
+                piece.rows = None
+
+    @property
+    def thinking(self) -> str:
+        """What the model thought."""
+        return self.entry.thinking
+
+    def piece_with(self, words: tuple[str, ...], width: int) -> int:
+        """Return the first piece that holds one of the words, else the first."""
+        if self.pieces is None:
+            self.cut(width)
+        wanted = [word.casefold() for word in words]
+        for index, piece in enumerate(self.pieces or ()):
+            text = piece.segment.source.casefold()
+            if piece.kind in ("user", "body") and any(word in text for word in wanted):
+                return index
+        return 0
+
+    def undraw_sign(self) -> None:
+        """Forget the rows that show whether the entry is selected."""
+        if self.pieces:
+            self.pieces[0].rows = None
+
+
+def guess(text: str, width: int) -> int:
+    """Return about how many rows a text will have."""
+    return 1 + text.count("\n") + len(text) // max(20, width)
+
+
+def pieces_of(entry: Entry, *, unfolded: bool = False) -> Iterator[Piece]:
+    """Yield the pieces of an entry."""
+    if entry.role == "user":
+        found = segments(entry.body.strip("\n"), plain=True) or [Segment("", "plain")]
+        for number, segment in enumerate(found):
+            yield Piece("user", with_gap(segment) if number == 0 else segment)
+        return
+    yield title_piece(entry)
+    yield from thought_pieces(entry.thinking, unfolded=unfolded)
+    for segment in segments(entry.body, plain=entry.plain):
+        yield Piece("body", segment)
+    yield from ending(entry)
+
+
+def title_piece(entry: Entry) -> Piece:
+    """Return the line that tells who speaks."""
+    return Piece("title", Segment(entry.title, "plain", gap=True))
+
+
+def with_gap(segment: Segment) -> Segment:
+    """Return a segment with a blank row before it."""
+    return Segment(segment.source, segment.kind, True, segment.joint, segment.indent, segment.repeated)
+
+
+def thought_pieces(thinking: str, *, unfolded: bool) -> Iterator[Piece]:
+    """Yield the line that stands for the thinking, and the thinking itself where it is unfolded."""
+    if not thinking.strip():
+        return
+    yield Piece("fold", Segment(f"{'-' if unfolded else '+'}thought, {len(thinking.split()):,} words", "plain"))
+    if unfolded:
+        for segment in segments(thinking.strip("\n"), plain=True):
+            yield Piece("thought", segment)
+
+
+def ending(entry: Entry) -> Iterator[Piece]:
+    """Yield what stands under the body: the error, the notes."""
+    if entry.error:
+        yield Piece("error", Segment(entry.error, "plain"))
+    for number, note in enumerate(entry.notes):
+        if note.startswith(("interrupted", "stopped because")):
+            yield Piece("mark", Segment(note, "plain"))
+        else:
+            yield Piece("note", Segment(note, "plain", repeated=int(number > 0)))
+
+
+def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
+    """Return the rows of a piece."""
+    segment, sign = piece.segment, signs()
+    match piece.kind:
+        case "body":
+            return draw_segment(segment, pen)
+        case "thought":
+            return draw_segment(segment, pen, _THOUGHT_STYLE)
+        case "user":
+            return _user(segment, pen, selected=selected)
+        case "title":
+            pointer = f"{sign.pointer} " if selected else MARGIN
+            title = clean(segment.source.replace("\n", " "))
+            room = max(1, pen.width - len(MARGIN))
+            if cell_len(title) > room:
+                title = set_cell_size(title, room - 1) + sign.ellipsis
+            return [pen.blank, pen.row([(title, "bold $text-muted")], lead=((pointer, "bold $accent"),))]
+        case "fold":
+            pointer = sign.unfolded if segment.source[0] == "-" else sign.pointer
+            words = segment.source[1:]
+            return [pen.row([(words, _THOUGHT_STYLE)], lead=((f"{MARGIN}{pointer} ", "$text-muted"),))]
+        case "error":
+            return _signed(segment.source, pen, sign.failed, "$error")
+        case "mark":
+            return _signed(segment.source, pen, sign.warning, "$warning")
+        case "status":
+            return _signed(segment.source, pen, sign.live, "$text-muted", "$accent")
+        case "note":
+            return _signed(segment.source, pen, " " if segment.repeated else sign.elbow, "$text-muted", "$rule")
+
+
+def _user(segment: Segment, pen: Pen, *, selected: bool) -> list[Row]:
+    sign = signs()
+    rest: tuple[Part, ...] = ((f"{sign.bar} ", "$accent"),)
+    mark = sign.pointer if selected and segment.gap else sign.bar
+    first: tuple[Part, ...] = ((f"{mark} ", "bold $accent"),)
+    rows = plain(segment.source, pen, first, rest, "bold")
+    rows[-1].joint = segment.joint
+    return [pen.blank, *rows] if segment.gap else rows
+
+
+def _signed(text: str, pen: Pen, sign: str, style: str, sign_style: str = "") -> list[Row]:
+    first: tuple[Part, ...] = ((f"{MARGIN}{sign} ", sign_style or f"bold {style}"),)
+    rest: tuple[Part, ...] = ((MARGIN + " " * (cell_len(sign) + 1), ""),)
+    return plain(text, pen, first, rest, style)
