@@ -111,7 +111,7 @@ class Core:
         """
         if self.settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
-        self.settings.set_stored(name, value or "")
+        self.settings.set_stored(name, value)
         await self._settings_store.save(name, value)
 
     def _run_behind(self, work: object) -> None:

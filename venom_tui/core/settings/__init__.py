@@ -1,0 +1,24 @@
+"""Every setting: its key, default, meaning, and where its value came from.
+
+Precedence, highest first: flags of the command, the environment, the store (what the program itself changes), `.env` in
+the configuration directory, `config.toml` there, the default.
+"""
+
+from venom_tui.core.settings.files import read_config_file, read_env_file
+from venom_tui.core.settings.keys import KEYS, Key, Kind, Source, Value, parse_value
+from venom_tui.core.settings.values import Settings, SettingValue, load_settings, unknown_names
+
+__all__ = [
+    "KEYS",
+    "Key",
+    "Kind",
+    "SettingValue",
+    "Settings",
+    "Source",
+    "Value",
+    "load_settings",
+    "parse_value",
+    "read_config_file",
+    "read_env_file",
+    "unknown_names",
+]
