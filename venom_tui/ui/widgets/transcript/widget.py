@@ -129,7 +129,7 @@ class Transcript(ScrollView, can_focus=True):
         if view is None:
             return
         place = self._place()
-        if view is self._live:
+        if self._live is not None and self._live.entry.key == key:
             self._stop_timer()
             self._live = None
         if self.selected_key == key:
