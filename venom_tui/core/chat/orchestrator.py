@@ -105,9 +105,7 @@ class Orchestrator:
             VenomError: the session cannot be read or written.
         """
         submitted = time.perf_counter()
-        text = sanitize(text).strip("\n")
-        if not text.strip():
-            raise UsageError("The prompt is empty.", hint="Type something to ask.")
+        text = _prompt(text)
         self._check(mode)
         if self.running(session_id):
             raise UsageError("An answer is still being written in this session.", hint="Esc stops it.")
@@ -146,6 +144,22 @@ class Orchestrator:
         turn = _Turn(request_id, session_id, answer, submitted)
         self._start(turn, user, "direct", model, runtime, None, without=replaced)
         return request_id
+
+    async def route(
+        self, text: str, *, mode: str = "direct", model: str | None = None, runtime: str | None = None
+    ) -> Route:
+        """Return which way a prompt would go, and why; sends nothing and writes nothing.
+
+        Raises:
+            UsageError: the prompt is empty, or the mode is not built.
+            ModelNotFound, AmbiguousModel: see `ModelRouter.decide`.
+        """
+        text = _prompt(text)
+        _check_mode(mode)
+        intent = static_intent(text)
+        if intent is not None:
+            return _own_route(intent, mode)
+        return await self._router.decide(mode=mode, model=model, runtime=runtime)
 
     def follow(self, request_id: str) -> AsyncIterator[TurnEvent]:
         """Return the events of a turn from its beginning, until it has ended.
@@ -186,8 +200,7 @@ class Orchestrator:
     def _check(self, mode: str) -> None:
         if self._closing:
             raise UsageError("venom-tui is closing.")
-        if mode not in MODES:
-            raise UsageError(f"Mode {sanitize_line(mode, 20)!r} is not built yet.", hint="Use direct.")
+        _check_mode(mode)
         if self._settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly("venom-tui runs read-only: it sends nothing to a model.", hint="Start it without --read-only.")
 
@@ -347,7 +360,7 @@ class Orchestrator:
         except DiskFull:
             user, answer = await self._unsaved_turn(session_id, text, request_id)
             answer = replace(answer, role=Role.PROGRAM, content=answer_text, state=MessageState.COMPLETE)
-        route = Route("static", intent, mode, "rule", "program", "", "", "venom-tui answers this itself")
+        route = _own_route(intent, mode)
         turn = _Turn(request_id, session_id, answer, submitted, route=route)
         self._forget_old()
         self._turns[request_id] = turn
@@ -391,6 +404,22 @@ class Orchestrator:
         if waiting:
             await self._sessions.adopt(session_id, waiting)
             del self._unsaved[session_id]
+
+
+def _prompt(text: str) -> str:
+    text = sanitize(text).strip("\n")
+    if not text.strip():
+        raise UsageError("The prompt is empty.", hint="Type something to ask.")
+    return text
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in MODES:
+        raise UsageError(f"Mode {sanitize_line(mode, 20)!r} is not built yet.", hint="Use direct.")
+
+
+def _own_route(intent: str, mode: str) -> Route:
+    return Route("static", intent, mode, "rule", "program", "", "", "venom-tui answers this itself")
 
 
 def _words(error: BaseException | None) -> tuple[str, str, str, str]:
