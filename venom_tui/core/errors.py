@@ -1,26 +1,27 @@
 """The tree of errors that the core raises, and the fixed list of their codes.
 
-    VenomError
-    ├── UsageError              wrong arguments or an illegal name             exit 2
-    ├── NotFound                a session, model or operation that is not there
-    │   ├── SessionNotFound
-    │   └── ModelNotFound
-    ├── AmbiguousModel          one name, two runtimes                         exit 2
-    ├── ReadOnly                a change was asked for in read-only mode
-    ├── RuntimeFailure          what a runtime did, with its own words
-    │   ├── RuntimeUnavailable  refused, unreachable, not started
-    │   ├── RuntimeTimeout      no answer within the time limit
-    │   ├── RuntimeBusy         429 or 503: it asks to come back later
-    │   ├── RuntimeRefused      401, 403 or another 4xx
-    │   ├── ContextOverflow     the prompt is longer than the loaded context
-    │   ├── BadAnswer           HTML, broken JSON, a wrong shape
-    │   ├── CutStream           a stream that ended without its end marker
-    │   └── LoadFailed          a model that could not be loaded
-    ├── StoreError              the database could not be read or written
-    │   ├── StoreTooNew         written by a newer venom-tui
-    │   ├── StoreDamaged        not a database any more
-    │   └── DiskFull            no space left for the database
-    └── Interrupted             the work was stopped by the user
+VenomError
+├── UsageError              wrong arguments or an illegal name             exit 2
+├── NotFound                a session, model or operation that is not there
+│   ├── SessionNotFound
+│   └── ModelNotFound
+├── AmbiguousModel          one name, two runtimes                         exit 2
+├── ReadOnly                a change was asked for in read-only mode
+├── Declined                a question was answered with no, or there was nobody to ask
+├── RuntimeFailure          what a runtime did, with its own words
+│   ├── RuntimeUnavailable  refused, unreachable, not started
+│   ├── RuntimeTimeout      no answer within the time limit
+│   ├── RuntimeBusy         429 or 503: it asks to come back later
+│   ├── RuntimeRefused      401, 403 or another 4xx
+│   ├── ContextOverflow     the prompt is longer than the loaded context
+│   ├── BadAnswer           HTML, broken JSON, a wrong shape
+│   ├── CutStream           a stream that ended without its end marker
+│   └── LoadFailed          a model that could not be loaded
+├── StoreError              the database could not be read or written
+│   ├── StoreTooNew         written by a newer venom-tui
+│   ├── StoreDamaged        not a database any more
+│   └── DiskFull            no space left for the database
+└── Interrupted             the work was stopped by the user
 """
 
 from __future__ import annotations
@@ -91,6 +92,12 @@ class ReadOnly(VenomError):
     """A change was asked for while venom-tui runs read-only."""
 
     code = "read_only"
+
+
+class Declined(VenomError):
+    """A question was answered with no, or there was nobody to ask."""
+
+    code = "declined"
 
 
 class RuntimeFailure(VenomError):

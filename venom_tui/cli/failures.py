@@ -1,0 +1,105 @@
+"""The one place where a failure becomes what is printed and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from venom_tui.core.errors import Interrupted, UsageError, VenomError
+
+if TYPE_CHECKING:
+    from venom_tui.core.types.turn import TurnEnded
+
+_NOT_DELIVERED = 1
+
+
+def guarded(work: Callable[[], int], *, as_json: bool) -> int:
+    """Run a command and return its exit status; whatever fails is told in the form that was asked for."""
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                # A terminal or file that cannot show a character gets a substitute, never a crash.
+                stream.reconfigure(errors="backslashreplace")
+        status = work()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_output()
+        return _NOT_DELIVERED
+    except KeyboardInterrupt:
+        return tell(Interrupted("Interrupted."), as_json=as_json)
+    except VenomError as failure:
+        return tell(failure, as_json=as_json)
+    except Exception as defect:  # noqa: BLE001 (the last one who can say something)
+        return tell(told(defect), as_json=as_json)
+    return status
+
+
+def told(error: Exception) -> VenomError:
+    """Return an exception that is no VenomError as one: wrong arguments, or a defect, whose trace goes to the log."""
+    click = sys.modules.get("click")
+    if click is not None and isinstance(error, click.ClickException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "venom-tui"
+        return UsageError(_sentence(error.format_message()), hint=f"`{path} --help` says what there is.")
+    import logging
+
+    logging.getLogger(__name__).error("a command failed with a defect of venom-tui", exc_info=error)
+    return VenomError(
+        f"venom-tui made a mistake ({type(error).__name__}).",
+        hint="logs/venom-tui.log in the data directory has the details.",
+    )
+
+
+def failure_of_turn(ended: TurnEnded) -> VenomError:
+    """Return the failure of a turn as the error that it was in the core."""
+    if not ended.error_code:
+        return Interrupted("The answer was interrupted.", hint=f"What came is kept in session {ended.session_id}.")
+    kind = next((kind for kind in error_kinds() if kind.code == ended.error_code), VenomError)
+    return kind(ended.error, hint=ended.hint, server_message=ended.server_message)
+
+
+def error_kinds(root: type[VenomError] = VenomError) -> Iterator[type[VenomError]]:
+    """Yield all kinds of errors that a command may end with; their codes are the fixed list of docs/cli.md."""
+    yield root
+    for kind in root.__subclasses__():
+        yield from error_kinds(kind)
+
+
+def tell(failure: VenomError, *, as_json: bool) -> int:
+    """Print a failure, the object on stdout where JSON was asked for and the sentence on stderr; return its status."""
+    try:
+        if as_json:
+            from venom_tui.cli.output import json_text
+
+            print(json_text({"error": failure.as_dict()}), flush=True)
+        print(_words(failure), file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _forget_output()
+    return failure.exit_code
+
+
+def _words(failure: VenomError) -> str:
+    from venom_tui.core.sanitize import sanitize
+
+    lines = [f"venom-tui: {failure.message}"]
+    if failure.server_message and failure.server_message not in failure.message:
+        lines.append(f"  It said: {failure.server_message}")
+    if failure.hint:
+        lines.append(f"  {failure.hint}")
+    return sanitize("\n".join(lines))
+
+
+def _sentence(text: str) -> str:
+    from venom_tui.core.sanitize import sanitize_line
+
+    line = sanitize_line(text)
+    return line if line.endswith((".", "?")) else line + "."
+
+
+def _forget_output() -> None:
+    """Nobody reads what we write: let the end of the process not stumble over what is still buffered."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

@@ -1,0 +1,49 @@
+"""Options that several commands have, and the questions that they ask."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from venom_tui.core.errors import Declined, ReadOnly
+from venom_tui.core.sanitize import sanitize
+from venom_tui.core.settings import Settings
+
+
+def json_option(command: Any) -> Any:
+    """Give a command the option --json, as its argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def runtime_option(command: Any) -> Any:
+    """Give a command the option --runtime."""
+    return click.option("--runtime", metavar="ID", help="Which runtime's model is meant, where several have the name.")(
+        command
+    )
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask before something is lost; --yes answers beforehand, and without a terminal the answer is no.
+
+    Raises:
+        Declined: the answer is no, or there is nobody to ask.
+    """
+    if yes:
+        return
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        raise Declined(f"{question} Without a terminal the answer is no.", hint="--yes says yes.")
+    print(f"{sanitize(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Declined("Nothing was changed.")
+
+
+def check_writable(settings: Settings, consequence: str) -> None:
+    """Refuse a change in read-only mode; `consequence` ends the sentence.
+
+    Raises:
+        ReadOnly: venom-tui runs read-only.
+    """
+    if settings.flag("VENOM_READ_ONLY"):
+        raise ReadOnly(f"venom-tui runs read-only: {consequence}.", hint="Leave out --read-only and VENOM_READ_ONLY.")

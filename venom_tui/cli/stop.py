@@ -1,0 +1,39 @@
+"""`venom-tui stop`: a clean end of what venom-tui started."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from venom_tui.cli.options import json_option
+from venom_tui.cli.output import show
+from venom_tui.cli.running import settings_of
+
+if TYPE_CHECKING:
+    from venom_tui.core.stop import StopReport
+
+
+@click.command("stop")
+@json_option
+@click.pass_obj
+def command(flags: dict[str, Any], as_json: bool) -> int:
+    """Unload what venom-tui loaded and end the runtimes that it started, and nothing else."""
+    from venom_tui.core.stop import stop
+
+    settings_of(flags)
+    report = stop()
+    show(report, lambda: _lines(report), as_json=as_json)
+    return 1 if report.left else 0
+
+
+def _lines(report: StopReport) -> list[str]:
+    lines = [
+        f"The embedded llama.cpp {worker.pid} belongs to venom-tui {worker.parent_pid} and ends with it."
+        for worker in report.held
+    ]
+    lines += [
+        f"The embedded llama.cpp {worker.pid} goes on though its venom-tui is gone; `kill {worker.pid}` ends it."
+        for worker in report.left
+    ]
+    return lines or ["Nothing to stop."]

@@ -1,0 +1,41 @@
+"""One thing that was looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """How it stands."""
+
+    OK = "ok"
+    WARN = "warn"
+    """It works, less well than it could."""
+    FAIL = "fail"
+    """Something that venom-tui needs does not work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was looked at, what was found, and what to do about it."""
+
+    name: str
+    state: State
+    found: str
+    next_step: str = ""
+
+
+def ok(name: str, found: str) -> Check:
+    """Return a check that found nothing wrong."""
+    return Check(name, State.OK, found)
+
+
+def warn(name: str, found: str, next_step: str) -> Check:
+    """Return a check that found something that could be better."""
+    return Check(name, State.WARN, found, next_step)
+
+
+def fail(name: str, found: str, next_step: str) -> Check:
+    """Return a check that found something that does not work."""
+    return Check(name, State.FAIL, found, next_step)
