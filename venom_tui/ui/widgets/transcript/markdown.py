@@ -21,6 +21,8 @@ from venom_tui.ui.widgets.transcript.segments import Segment
 
 _DEEPEST = 16
 """Levels of nesting; text with more is shown as it was written."""
+_MOST_MARKS, _MOST_BRACKETS = 900, 400
+"""A segment with more of them is shown as it was written: the parser's time grows with their square."""
 _LEAST_WIDTH = 16
 _LONGEST_LABEL = 20
 _NARROWEST_CELL = 4
@@ -58,8 +60,7 @@ def draw_segment(segment: Segment, pen: Pen, style: str = "") -> list[Row]:
     if segment.kind == "markdown":
         rows = _markdown(segment, pen, margin)
     elif segment.kind == "inline":
-        children = _PARSER.parseInline(segment.source)[0].children or []
-        rows = _Drawing(pen, []).text(Inline(_inline(children, style)), margin, margin)
+        rows = _inline_only(segment, pen, margin)
     else:
         rows = plain(segment.source, pen, margin, margin, style)
     if not rows:
@@ -74,7 +75,20 @@ def plain(source: str, pen: Pen, first: Lead, rest: Lead, style: str = "") -> li
     return pen.rows(text, wrap(text, _room(pen, rest)), first, rest)
 
 
+def _is_hostile(source: str) -> bool:
+    return source.count("[") > _MOST_BRACKETS or sum(map(source.count, "*_~[`")) > _MOST_MARKS
+
+
+def _inline_only(segment: Segment, pen: Pen, margin: Lead) -> list[Row]:
+    if _is_hostile(segment.source):
+        return plain(segment.source, pen, margin, margin)
+    children = _PARSER.parseInline(segment.source)[0].children or []
+    return _Drawing(pen, []).text(Inline(_inline(children)), margin, margin)
+
+
 def _markdown(segment: Segment, pen: Pen, margin: Lead) -> list[Row]:
+    if _is_hostile(segment.source) and not segment.repeated and not segment.source.startswith(("```", "~~~")):
+        return plain(segment.source, pen, margin, margin)
     tokens = _PARSER.parse(segment.source)
     if any(token.level > _DEEPEST for token in tokens):
         return plain(segment.source, pen, margin, margin)

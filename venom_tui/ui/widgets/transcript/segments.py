@@ -18,6 +18,8 @@ _SOFT_LINES, _SOFT_SIZE = 40, 2_500
 """From here on a segment is cut before any line that begins at the left."""
 _HARD_LINES, _HARD_SIZE = 64, 4_000
 """From here on it is cut before whatever comes."""
+_BLANKS = 3
+"""Blank lines in a row that are kept."""
 _LONGEST_LINE = 3_000
 """Characters of a line; a longer one is cut, too."""
 
@@ -122,6 +124,10 @@ class Segmenter:
         if not self._begun:
             self._begin(line, out)
         self._begun = False
+        blank = not line.strip()
+        if blank and not self._fence and not self._plain and not self._in_line and self._is_needless():
+            self._blank = True
+            return
         self._lines.append(line)
         self._size += len(line) + 1
         if self._in_line:
@@ -131,7 +137,6 @@ class Segmenter:
             return
         if self._plain:
             return
-        blank = not line.strip()
         if self._fence:
             if self._closes(line):
                 self._fence, self._closed = "", True
@@ -140,6 +145,10 @@ class Segmenter:
         else:
             self._notice(line)
         self._blank = blank
+
+    def _is_needless(self) -> bool:
+        """Return whether another blank line would change nothing (but in indented code, which keeps a few)."""
+        return not self._lines or (len(self._lines) > _BLANKS and not any(map(str.strip, self._lines[-_BLANKS:])))
 
     def _closes(self, line: str) -> bool:
         """Return whether a line ends the fence; its own opening line does not."""
@@ -234,8 +243,10 @@ class Segmenter:
             return Segment("\n".join(lines), kind, self._gap, joint, self._indent) if lines else None
         fenced = bool(self._head) or bool(lines and _FENCE.match(lines[0]))
         if not fenced:
-            while lines and not lines[-1].strip():
-                lines = lines[:-1]
+            end = len(lines)
+            while end and not lines[end - 1].strip():
+                end -= 1
+            lines = lines[:end]
         if not lines or not (fenced or any(line.strip() for line in lines)):
             return None
         if self._indent:
