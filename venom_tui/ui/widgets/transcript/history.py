@@ -132,14 +132,14 @@ class History:
             if view.pieces is None:
                 change = self._cut(at, pen)
                 corrected = corrected or change != 0
-                shift += change if self.tops[at] < y else 0
+                shift += change if self.tops[at] < y + shift else 0
             assert view.pieces is not None
             index = view.piece_at(first - self.tops[at])
             while index < len(view.pieces) and self.tops[at] + view.tops[index] < last:
                 before = self.tops[at] + view.tops[index]
                 change = self._draw(at, index, pen)
                 corrected = corrected or change != 0
-                shift += change if before < y else 0
+                shift += change if before < y + shift else 0
                 index += 1
             at += 1
         return shift if corrected else None

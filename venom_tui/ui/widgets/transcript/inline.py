@@ -100,25 +100,26 @@ def _wrap_line(plain: str, begin: int, end: int, width: int) -> list[Cut]:
 def _wrap_wide(line: str, begin: int, width: int) -> list[Cut]:
     cuts: list[Cut] = []
     spans = split_graphemes(line)[0]
-    start = used = index = 0
-    """`start` is where the row begins in the line, `used` its cells so far."""
+    start = used = index = 0  # `start`: where the row begins in the line; `used`: its cells so far
+    # Where the row may end, the grapheme and the character that the next one begins with, the joint.
     chance: tuple[int, int, int, str] | None = None
     while index < len(spans):
         first, last, cells = spans[index]
+        blank = line[first:last] == " "
         if used + cells > width and first > start:
-            if line[first] == " ":
+            if blank:
                 chance = (first, index + 1, last, " ")
             stop, index, after, joint = chance or (first, index, first, "")
             cuts.append((begin + start, begin + stop, joint))
             if joint:
-                while index < len(spans) and line[spans[index][0]] == " ":
+                while index < len(spans) and line[slice(*spans[index][:2])] == " ":
                     index += 1
                 after = spans[index][0] if index < len(spans) else len(line)
             start, used, chance = after, 0, None
             continue
         used += cells
         index += 1
-        if line[first] == " ":
+        if blank:
             if line[start:first].strip():
                 chance = (first, index, last, " ")
         elif cells == 2 and last < len(line) and line[last] not in _CLOSERS and line[last] != " ":

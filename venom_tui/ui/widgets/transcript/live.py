@@ -106,16 +106,20 @@ class LiveView(View):
             return view
         # Cutting a long text again would take time for nothing.
         last = [*self._segmenter.feed(self._new), *self._segmenter.finish()]
-        pieces = [*self._done, *(self._adopted(segment, width) for segment in last)]
         head = [title_piece(entry), *thought_pieces(entry.thinking, unfolded=self.unfolded)]
-        view.set_pieces([*head, *pieces, *ending(entry)])
+        self._done.extend(Piece("body", segment, guess(segment.source, width) + segment.gap) for segment in last)
+        self._adopt([*head, *self._done[-len(last) :]] if last else head)
+        view.set_pieces([*head, *self._done, *ending(entry)])
         return view
 
-    def _adopted(self, segment: Segment, width: int) -> Piece:
-        piece = Piece("body", segment, guess(segment.source, width) + segment.gap)
-        if self._tail is not None and self._tail.segment == segment and self._tail.rows is not None:
-            piece.rows, piece.height = self._tail.rows, self._tail.height
-        return piece
+    def _adopt(self, pieces: list[Piece]) -> None:
+        """Give pieces the rows of those that were drawn before and are the same."""
+        shown = [*self._head, *([self._tail] if self._tail is not None else [])]
+        drawn = {(piece.kind, piece.segment): piece for piece in shown}
+        for piece in pieces:
+            old = drawn.get((piece.kind, piece.segment))
+            if old is not None and old.rows is not None:
+                piece.rows, piece.height = old.rows, old.height
 
     def _think(self) -> None:
         text, self._new_thoughts = self._new_thoughts[:_MOST_A_FRAME], self._new_thoughts[_MOST_A_FRAME:]
