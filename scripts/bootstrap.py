@@ -1,7 +1,7 @@
 """Put everything that venom-tui needs into `.venv`: `python3 scripts/bootstrap.py [--dev]`, or `make setup`.
 
-This file must be readable by every Python 3 (no new syntax, few imports): it is what tells somebody with an old one what
-is needed, and what ends at once when there is nothing to do. The work is done in `scripts/bootstrapping`.
+This file must be readable by every Python 3 (no new syntax, few imports): it tells somebody with an old one what is
+needed, and ends at once when there is nothing to do. The work is done in `scripts/bootstrapping`.
 """
 
 import hashlib
@@ -48,7 +48,9 @@ def is_done(root: str, dev: bool) -> bool:
         return False
     try:
         with open(stamp_path(root, dev)) as stamp:
-            return stamp.read() == stamp_of(root, dev, sys.version_info[:2]) and os.path.exists(os.path.join(root, ".venv/bin/venom-tui"))
+            return stamp.read() == stamp_of(root, dev, sys.version_info[:2]) and os.path.exists(
+                os.path.join(root, ".venv/bin/venom-tui")
+            )
     except OSError:
         return False
 
@@ -60,7 +62,11 @@ def find_python(root: str) -> str:
         SetupError: there is none.
     """
     given = os.environ.get("PYTHON", "")
-    names = [given] if given else ["python%d.%d" % (3, minor) for minor in range(NEWEST[1], OLDEST[1] - 1, -1)] + ["python3"]
+    names = (
+        [given]
+        if given
+        else ["python%d.%d" % (3, minor) for minor in range(NEWEST[1], OLDEST[1] - 1, -1)] + ["python3"]
+    )
     without_venv = too_old = ""
     for path in _candidates(names, root):
         version, complete, free_threaded = _probe(path)

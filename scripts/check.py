@@ -1,4 +1,4 @@
-"""Everything that is checked without running the program: `make check`. Each check says what it is and whether it holds."""
+"""Everything that is checked without running the program: `make check`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ def main() -> int:
     for name, command in _CHECKS:
         begun = time.monotonic()
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-        print(f"{name:<8} {'ok' if done.returncode == 0 else 'FAILED':<7} {time.monotonic() - begun:5.1f} s", flush=True)
+        print(
+            f"{name:<8} {'ok' if done.returncode == 0 else 'FAILED':<7} {time.monotonic() - begun:5.1f} s", flush=True
+        )
         if done.returncode:
             failed.append(name)
             print(done.stdout + done.stderr, flush=True)

@@ -76,7 +76,10 @@ def write(folder: Path, upgrade: bool) -> None:
     for path, selection in ((RUNTIME, ("--no-dev", "--group", "demonstration")), (DEV, ("--only-group", "dev"))):
         subprocess.run([*uv, *_EXPORT, *selection, "--output-file", str(path)], check=True, stdout=subprocess.DEVNULL)
     project = tomllib.loads(text)
-    made_from = {"made_from": wanted_ranges(project), "packages": sizes(tomllib.loads((folder / "uv.lock").read_text()))}
+    made_from = {
+        "made_from": wanted_ranges(project),
+        "packages": sizes(tomllib.loads((folder / "uv.lock").read_text())),
+    }
     SIZES.write_text(json.dumps(made_from, indent=1) + "\n", encoding="utf-8")
 
 

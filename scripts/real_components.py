@@ -3,8 +3,8 @@
     python -m scripts.real_components fetch [NAME…]     fetch what is missing (all of them without a name)
     python -m scripts.real_components path NAME         print where a component is
 
-They lie in `${XDG_CACHE_HOME:-~/.cache}/venom-tui/components/NAME`. Each has one function here that fills an empty folder;
-a folder is put in its place only when it is complete, and several test runs may ask at the same time.
+They lie in `${XDG_CACHE_HOME:-~/.cache}/venom-tui/components`. Each has one function here that fills an empty folder; a
+folder is put in its place only when it is complete, and several test runs may ask at the same time.
 """
 
 from __future__ import annotations

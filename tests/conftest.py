@@ -16,6 +16,8 @@ import pytest
 from tests.tools import complaint, need
 from venom_tui.core.settings import KEYS, Settings, load_settings
 
+pytest_plugins = ["pytester"]
+
 _CI = bool(os.environ.get("VENOM_CI"))
 
 hypothesis.settings.register_profile("quick", max_examples=100, deadline=None, derandomize=_CI)

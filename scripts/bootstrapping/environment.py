@@ -90,7 +90,7 @@ class Environment:
 
     def compile_sources(self) -> None:
         """Compile the checkout, so that the first start is as quick as the others; a failure costs only that."""
-        command = [self.python, "-E", "-s", "-m", "compileall", "-q", str(self.root / "venom_tui")]
+        command = [str(self.python), "-E", "-s", "-m", "compileall", "-q", str(self.root / "venom_tui")]
         subprocess.run(command, capture_output=True, check=False)
 
     def _shebang(self) -> str:

@@ -20,24 +20,25 @@ from scripts.bootstrap import SetupError
 from scripts.bootstrapping.plan import Package, human, normalized
 
 _BAR = 24
-_COLLECTING = re.compile(r"^Collecting ([A-Za-z0-9._-]+)==")
+_TURNED_TO = re.compile(r"^(?:Collecting ([A-Za-z0-9._-]+)==|Processing (?:.*/)?([A-Za-z0-9._]+)-[^/]*\.whl)")
 # Settings of the user's pip that would send packages elsewhere or change what is asked for. Where packages come from,
 # proxies, certificates, caches and time limits are left as the machine has them.
 _NOT_OURS = (
     "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIREMENT", "PIP_CONSTRAINT", "PIP_EDITABLE", "PIP_DRY_RUN",
     "PIP_QUIET", "PIP_VERBOSE", "PIP_REPORT", "PIP_USER",
 )  # fmt: skip
-_CAUSES = (
-    (r"No space left on device|Errno 28", "the disk is full. Free some space"),
-    (r"do not match the hashes", "a package is not the one that the lock names (its hash differs). Try again; "
-     "if it stays so, ask whoever runs the package registry"),
-    (r"Permission denied|Errno 13", "a folder may not be written. Correct its permissions"),
-    (r"CERTIFICATE_VERIFY_FAILED|SSLError", "the registry's certificate is not trusted here. "
-     "Name your CA bundle in PIP_CERT"),
-    (r"name resolution|NewConnectionError|ConnectTimeout|ReadTimeout|Max retries|ProxyError|Connection (refused|reset)"
-     r"|No matching distribution|Could not find a version", "the packages cannot be fetched. Check the network and the "
-     "proxy (HTTPS_PROXY); `pip config list` shows where pip looks"),
-)  # fmt: skip
+_CAUSES = {
+    r"No space left on device|Errno 28": "the disk is full. Free some space",
+    r"(?i)do not match the hashes": "a package is not the one that the lock names: its hash differs. "
+    "If it stays so, ask whoever runs the package registry",
+    r"Permission denied|Errno 13": "a folder may not be written. Correct its permissions",
+    r"CERTIFICATE_VERIFY_FAILED|SSLError": "the registry's certificate is not trusted here. "
+    "Name your CA bundle in PIP_CERT",
+    r"name resolution|NewConnectionError|ConnectTimeout|ReadTimeout|Max retries|ProxyError|Connection (?:refused|reset)"
+    r"|No matching distribution|Could not find a version": "the packages cannot be fetched. "
+    "Check the network and the proxy (HTTPS_PROXY); `pip config list` shows where pip looks",
+}
+"""What pip says -> what it means, and what to do before the next try."""
 
 
 class Progress:
@@ -135,8 +136,8 @@ def _run(command: Sequence[str], environment: dict[str, str], progress: Progress
             assert pip.stdout is not None
             for line in pip.stdout:
                 written.write(line)
-                if found := _COLLECTING.match(line):
-                    progress.collecting(found[1])
+                if found := _TURNED_TO.match(line):
+                    progress.collecting(found[1] or found[2])
                 elif line.startswith("Installing collected packages"):
                     progress.installing()
         except BaseException:
@@ -152,7 +153,7 @@ def explanation(output: str, log: Path) -> str:
     """Return one sentence on why pip failed and what to do, with pip's own last error."""
     errors = [line.strip() for line in output.splitlines() if line.startswith("ERROR:")]
     words = errors[-1] if errors else (output.strip().splitlines() or ["(nothing)"])[-1]
-    for pattern, cause in _CAUSES:
+    for pattern, cause in _CAUSES.items():
         if re.search(pattern, output):
             return f"{cause}, then run make again.\npip said: {words}\nAll of it: {log}"
     return f"pip failed. It said: {words}\nAll of it: {log}"

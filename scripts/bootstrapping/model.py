@@ -23,6 +23,8 @@ def verify(site_packages: Path) -> None:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise SetupError(f"The demonstration model cannot be read ({error}). Remove .venv, then run make again.") from None
+        raise SetupError(
+            f"The demonstration model cannot be read ({error}). Remove .venv, then run make again."
+        ) from None
     if found != SHA256:
         raise SetupError(f"{path} is damaged (its sha256 is {found[:12]}…). Remove .venv, then run make again.")

@@ -1,6 +1,6 @@
 """What the lock asks for, what of it is missing, and how many bytes that is on this machine.
 
-`download_sizes.json` is written together with the lock (`make lock`): names, versions, wheel file names and their bytes.
+`download_sizes.json` is written together with the lock (`make lock`): names, versions, wheels and their bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,9 @@ def packages(locks: Sequence[Path], sizes: Path = SIZES, python: tuple[int, int]
         for name, version in locked(lock).items():
             entry = table.get(name, {})
             if entry.get("version") != version:
-                raise SetupError(f"{sizes.name} does not know {name} {version}: `make lock` writes both files together.")
+                raise SetupError(
+                    f"{sizes.name} does not know {name} {version}: `make lock` writes both files together."
+                )
             result.append(Package(name, version, here.size_of(entry["wheels"])))
     return list({package.name: package for package in result}.values())
 

@@ -71,7 +71,8 @@ def refuse_what_cannot_work(fetching: Sequence[Package], root: Path) -> None:
     free = shutil.disk_usage(root).free
     if free < needed:
         raise SetupError(
-            f"{human(free)} are free where {root} is, and about {human(needed)} are needed. Free some, then run make again."
+            f"{human(free)} are free where {root} is, and about {human(needed)} are needed.\n"
+            "Free some space, then run make again."
         )
 
 
