@@ -1,103 +1,140 @@
-"""The host: CPUs, RAM, swap, disks; inside a container its limits count, not the machine's."""
+"""The host: CPUs, RAM, swap; inside a container its limits count, not the machine's."""
 
 from __future__ import annotations
 
+import math
 import os
-import shutil
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from venom_tui.core.resources.cgroup import cpu_quota, memory_limit
+from venom_tui.core.resources.disks import read_disk
 from venom_tui.core.sanitize import sanitize_line
-from venom_tui.core.types.device import Disk, HostInfo
+from venom_tui.core.types.device import HostInfo
 
-_CGROUP = Path("/sys/fs/cgroup")
+_SHORTEST_S = 0.08
+"""Seconds of CPU time, all CPUs together, below which the kernel's clock is too coarse for a load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """RAM that this process may count on, in bytes."""
+
+    total_bytes: int
+    available_bytes: int
+    machine_bytes: int
+    """RAM of the whole machine."""
+
+
+def host_memory() -> Memory:
+    """Return the RAM: a container's is its limit."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    limit = memory_limit()
+    if limit is None or limit.limit_bytes >= memory.total:
+        return Memory(memory.total, memory.available, memory.total)
+    available = max(0, min(memory.available, limit.limit_bytes - limit.used_bytes))
+    return Memory(limit.limit_bytes, available, memory.total)
 
 
 class HostSampler:
-    """Reads the host (synchronous; belongs to the sampler's thread)."""
+    """Reads the host (synchronous; belongs to one thread)."""
 
-    def __init__(self, disks: Sequence[tuple[str, Path]]) -> None:
-        """`disks`: (label, folder) of each file system that is watched."""
+    def __init__(self, disks: Sequence[tuple[str, Path]] = ()) -> None:
+        """`disks`: (label, folder) of file systems to read along; one on a dead network mount makes `sample` hang."""
         self._disks = disks
         self._name = sanitize_line(socket.gethostname(), 64)
+        self._cpu = CpuLoad()
 
     def sample(self) -> HostInfo:
-        """Return what the host has and what of it is free."""
+        """Return what the host has and what of it is free. The load of the CPUs is known from the second look on."""
         import psutil
 
         unavailable: dict[str, str] = {}
-        memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-        total, available = memory.total, memory.available
-        limit = _cgroup_memory()
-        if limit is not None and limit[0] < total:
-            total, available = limit[0], max(0, min(available, limit[0] - limit[1]))
+        notes: list[str] = []
+        memory = host_memory()
+        if memory.total_bytes < memory.machine_bytes:
+            limit, machine = memory.total_bytes / 1024**3, memory.machine_bytes / 1024**3
+            notes.append(f"RAM is limited to {limit:.1f} GiB here; the machine has {machine:.1f} GiB")
+        swap = psutil.swap_memory()
+        percent = self._cpu.percent()
+        if percent is None:
+            unavailable["cpu_percent"] = "known from the second look on"
+        load: float | None
         try:
-            load = os.getloadavg()[0]
+            load = round(os.getloadavg()[0], 2)
         except OSError as error:
             load = None
-            unavailable["load_1m"] = str(error)
+            unavailable["load_1m"] = sanitize_line(str(error), 120)
         return HostInfo(
             name=self._name,
-            cpu_count=_cpus(),
-            cpu_percent=psutil.cpu_percent(interval=None),
-            ram_total_bytes=total,
-            ram_available_bytes=available,
+            cpu_count=self._cpus(notes),
+            cpu_percent=percent,
+            ram_total_bytes=memory.total_bytes,
+            ram_available_bytes=memory.available_bytes,
             swap_total_bytes=swap.total,
             swap_used_bytes=swap.used,
             load_1m=load,
-            disks=tuple(self._disk(label, folder) for label, folder in self._disks),
+            disks=tuple(read_disk(label, folder, unavailable) for label, folder in self._disks),
             unavailable=unavailable,
+            notes=tuple(notes),
         )
 
-    def _disk(self, label: str, folder: Path) -> Disk:
-        place = folder
-        while not place.exists() and place != place.parent:
-            place = place.parent
-        try:
-            usage = shutil.disk_usage(place)
-        except OSError:
-            return Disk(str(folder), label, None, None)
-        return Disk(str(folder), label, usage.total, usage.free)
+    def _cpus(self, notes: list[str]) -> int:
+        machine = os.cpu_count() or 1
+        usable = len(self._cpu.usable) or machine
+        if usable < machine:
+            notes.append(f"{usable} of {machine} CPUs may be used here")
+        quota = cpu_quota()
+        if quota is not None and quota < usable:
+            notes.append(f"CPU time is limited to that of {quota:g} CPUs here; the load shown is the machine's")
+            usable = max(1, math.ceil(quota))
+        return usable
 
 
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+class CpuLoad:
+    """The load of the CPUs that this process may use, between two looks."""
+
+    def __init__(self) -> None:
+        self.usable: frozenset[int] = frozenset()
+        """Numbers of the CPUs that this process may use; empty where that cannot be told."""
+        self._before: tuple[float, float] | None = None
+        self._percent: float | None = None
+
+    def percent(self) -> float | None:
+        """Return the load since the look before, 0 to 100; None at the first look."""
+        self.usable = frozenset(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else frozenset()
+        busy, total = self._times()
+        if self._before is None:
+            self._before = busy, total
+            return None
+        passed = total - self._before[1]
+        if passed >= _SHORTEST_S:
+            share = 100 * (busy - self._before[0]) / passed
+            # Counters may run backwards for a moment (idle time of a CPU that was taken away).
+            self._percent = round(min(max(share, 0.0), 100.0), 1)
+            self._before = busy, total
+        return self._percent
+
+    def _times(self) -> tuple[float, float]:
+        import psutil
+
+        if 0 < len(self.usable) < (os.cpu_count() or 1):
+            each = psutil.cpu_times(percpu=True)
+            return _sum([_busy_total(times) for number, times in enumerate(each) if number in self.usable])
+        return _busy_total(psutil.cpu_times())
 
 
-def _cgroup_memory() -> tuple[int, int] | None:
-    """Return (limit, use without the page cache) of our cgroup in bytes, version 2 then 1; None without a limit."""
-    own = ""
-    try:
-        for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
-            if line.startswith("0::"):
-                own = line[3:].strip("/")
-    except (OSError, ValueError):
-        pass
-    for folder, names in (
-        (_CGROUP / own, ("memory.max", "memory.current", "inactive_file")),
-        (_CGROUP, ("memory.max", "memory.current", "inactive_file")),
-        (_CGROUP / "memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
-    ):
-        try:
-            limit = (folder / names[0]).read_text(encoding="ascii").strip()
-            used = int((folder / names[1]).read_text(encoding="ascii"))
-            stat = dict(
-                line.split(" ", 1) for line in (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-            )
-        except (OSError, ValueError):
-            continue
-        if limit != "max":
-            return int(limit), max(0, used - int(stat.get(names[2], 0)))
-    return None
+def _busy_total(times: Any) -> tuple[float, float]:
+    # On Linux the time of guests is counted in `user` and `nice` as well.
+    guests = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+    total = sum(times) - guests
+    return total - times.idle - getattr(times, "iowait", 0.0), total
 
 
-def process_memory(pid: int) -> int | None:
-    """Return the proportional set size of a process in bytes (its share of what it shares), or None when unknown."""
-    try:
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        return None
-    return None
+def _sum(pairs: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    return sum(busy for busy, _ in pairs), sum(total for _, total in pairs)

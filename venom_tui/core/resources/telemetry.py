@@ -1,7 +1,7 @@
 """Looks at the machine once in a while, in threads of its own, and announces what changed.
 
-NVML has a thread apart from the host's: a driver call that hangs freezes its own figures, which are then marked stale,
-and nothing else.
+The driver and each file system are asked in threads apart from the sampler's: a call that hangs freezes its own
+figures, which are then marked stale, and nothing else.
 """
 
 from __future__ import annotations
@@ -9,39 +9,82 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 
 from venom_tui.core.events import EventBus, GuardSampled
-from venom_tui.core.resources.host import HostSampler, process_memory
-from venom_tui.core.resources.nvml import NvmlSampler
+from venom_tui.core.resources.disks import read_disk
+from venom_tui.core.resources.history import History
+from venom_tui.core.resources.host import HostSampler
+from venom_tui.core.resources.nvml import Gpus, NvmlSampler
+from venom_tui.core.resources.probe import Probe
+from venom_tui.core.resources.processes import MemoryMeter
 from venom_tui.core.settings import Settings
-from venom_tui.core.types.device import Gpu, GuardSnapshot, LoadedModel
+from venom_tui.core.types.device import Disk, Gpu, GuardSnapshot, HostInfo, LoadedModel
 
-FAST_S = 1.0
-SLOW_S = 5.0
-PROCESSES_EVERY_S = 2.0
-STALE_S = 4.0
-"""After this long without a word from the driver, its figures are stale."""
-_GPU_WAIT_S = 3.0
-"""How long the first snapshot waits for the driver."""
 
-Gpus = tuple[tuple[Gpu, ...], dict[str, str]]
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often things are looked at, in seconds."""
+
+    fast: float = 1.0
+    """Between two looks while somebody watches."""
+    slow: float = 5.0
+    """The same while nobody does."""
+    processes: float = 2.0
+    """Between two looks at processes and their memory, at least."""
+    disks: float = 5.0
+    no_driver: float = 30.0
+    """Between two attempts to find a driver where there is none."""
+    patience: float = 0.25
+    """How long a look waits for the driver before it goes on with the figures from before."""
+    first: float = 3.0
+    """How long a snapshot that was asked for waits for the driver: opening it takes seconds on some machines."""
+    stale: float = 3.0
+    """How long the driver may be silent before its figures are called stale."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What the sampler's thread found."""
+
+    at: datetime
+    host: HostInfo
+    gpus: Gpus
+    memory: dict[int, int | None]
 
 
 class Telemetry:
-    """The sampler. `latest` never waits; `watch(True)` while somebody looks makes it look once a second."""
+    """The sampler. `latest` never waits; `watch(True)` while somebody looks makes it look once a second.
+
+    Args:
+        settings: says which folders hold data and models.
+        events: told of each snapshot that differs from the one before.
+        loaded: the models in memory; called in the event loop's thread.
+        pace: how often to look.
+    """
 
     def __init__(
-        self, settings: Settings, events: EventBus, loaded: Callable[[], tuple[LoadedModel, ...]]
+        self,
+        settings: Settings,
+        events: EventBus,
+        loaded: Callable[[], tuple[LoadedModel, ...]],
+        pace: Pace | None = None,
     ) -> None:
         self._events = events
         self._loaded = loaded
-        self._host = HostSampler((("data", settings.data_dir), ("models", settings.models_dir)))
-        self._gpus = _GpuThread()
+        self._pace = pace or Pace()
+        self._host = HostSampler()
+        self._driver = _Driver(self._pace)
+        self._disks = _Disks((("data", settings.data_dir), ("models", settings.models_dir)), self._pace)
+        self._meter = MemoryMeter()
+        self._history = History()
         self._latest: GuardSnapshot | None = None
-        self._first: asyncio.Event = asyncio.Event()
+        self._pids: frozenset[int] = frozenset()
+        self._wanted: list[asyncio.Future[GuardSnapshot]] = []
         self._wake = threading.Event()
         self._stop = False
         self._fast = False
@@ -51,15 +94,16 @@ class Telemetry:
     async def start(self) -> None:
         """Begin to look."""
         self._loop = asyncio.get_running_loop()
-        self._gpus.start()
+        self._pids = _pids(self._loaded())
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
     async def close(self) -> None:
         """Look no more. A thread that hangs in the driver is left behind; it ends with the process."""
         self._stop = True
-        self._gpus.stop()
         self._wake.set()
+        for future in self._wanted:
+            future.cancel()
         if self._thread is not None:
             await asyncio.to_thread(self._thread.join, 1.0)
 
@@ -67,7 +111,6 @@ class Telemetry:
         """Look once a second while somebody watches, else every five."""
         if fast != self._fast:
             self._fast = fast
-            self._gpus.fast = fast
             self._wake.set()
 
     def latest(self) -> GuardSnapshot | None:
@@ -75,103 +118,213 @@ class Telemetry:
         return self._latest
 
     async def snapshot(self) -> GuardSnapshot:
-        """Return a snapshot, waiting for the first one."""
-        await self._first.wait()
-        assert self._latest is not None
-        return self._latest
+        """Look now and return what is seen; waits some seconds for a driver that is slow, never for one that hangs.
+
+        Raises:
+            asyncio.CancelledError: it was closed meanwhile.
+        """
+        future: asyncio.Future[GuardSnapshot] = asyncio.get_running_loop().create_future()
+        self._wanted.append(future)
+        self._wake.set()
+        try:
+            return await future
+        finally:
+            if future in self._wanted:
+                self._wanted.remove(future)
+
+    def history(self, name: str) -> tuple[float | None, ...]:
+        """Return a series of the last ten minutes (see `History`): shares of 0 to 1, each of ten seconds, newest last."""
+        return self._history.of(name)
+
+    # In the sampler's thread
 
     def _run(self) -> None:
-        self._gpus.first.wait(_GPU_WAIT_S)
+        self._driver.start()
+        self._disks.start()
+        seen_late = False
         while not self._stop:
-            snapshot = self._sample()
-            loop = self._loop
-            if loop is None:
-                return
-            try:
-                loop.call_soon_threadsafe(self._take, snapshot)
-            except RuntimeError:  # the loop has ended
-                return
-            self._wake.wait(FAST_S if self._fast else SLOW_S)
+            begun = time.monotonic()
+            # Cleared before the look: who asks while it goes on gets another one.
             self._wake.clear()
+            wanted = tuple(self._wanted)
+            look = self._look(self._pace.first if wanted else self._pace.patience)
+            if not self._hand_over(look, wanted):
+                break
+            wait = (self._pace.fast if self._fast else self._pace.slow) - (time.monotonic() - begun)
+            if not seen_late and not self._driver.answered:
+                # The first word of a driver that takes its time to open is shown when it comes.
+                wait = min(wait, self._pace.fast)
+            else:
+                seen_late = True
+            self._wake.wait(max(0.01, wait))
+        self._driver.stop()
+        self._disks.stop()
 
-    def _sample(self) -> GuardSnapshot:
-        gpus, unavailable = self._gpus.result()
-        loaded = tuple(
-            model
-            if model.pid is None
-            else replace(model, measured_bytes=process_memory(model.pid), vram_bytes=_vram_of(model.pid, gpus))
-            for model in self._loaded()
-        )
-        owners = {model.pid: model for model in loaded if model.pid is not None}
-        gpus = tuple(_with_models(gpu, owners) for gpu in gpus)
-        return GuardSnapshot(datetime.now(UTC), self._host.sample(), gpus, loaded, unavailable=unavailable)
+    def _look(self, patience_s: float) -> _Look:
+        self._driver.ask(patience_s)
+        every = self._pace.processes if self._fast else max(self._pace.processes, self._pace.slow)
+        memory = self._meter.measure(self._pids, every)
+        host = self._host.sample()
+        disks, unavailable = self._disks.read()
+        host = replace(host, disks=disks, unavailable={**host.unavailable, **unavailable})
+        return _Look(datetime.now(UTC), host, self._driver.read(), memory)
 
-    def _take(self, snapshot: GuardSnapshot) -> None:
+    def _hand_over(self, look: _Look, wanted: tuple[asyncio.Future[GuardSnapshot], ...]) -> bool:
+        assert self._loop is not None
+        try:
+            self._loop.call_soon_threadsafe(self._take, look, wanted)
+        except RuntimeError:  # the loop has ended
+            return False
+        return True
+
+    # In the loop's thread
+
+    def _take(self, look: _Look, wanted: tuple[asyncio.Future[GuardSnapshot], ...]) -> None:
         if self._stop:
             return
+        gpus, unavailable = look.gpus
+        loaded = tuple(_measured(model, look.memory, gpus) for model in self._loaded())
+        pids = _pids(loaded)
+        if pids - self._pids:
+            self._wake.set()  # measure what was loaded meanwhile
+        self._pids = pids
+        owners = {model.pid: model for model in loaded if model.pid is not None}
+        gpus = tuple(_with_models(gpu, owners) for gpu in gpus)
+        snapshot = GuardSnapshot(look.at, look.host, gpus, loaded, unavailable=unavailable)
+        self._history.add(time.monotonic(), snapshot)
         before, self._latest = self._latest, snapshot
-        self._first.set()
+        for future in wanted:
+            if not future.done():
+                future.set_result(snapshot)
         if before is None or replace(before, taken_at=snapshot.taken_at) != snapshot:
             self._events.emit(GuardSampled(snapshot))
 
 
-def _vram_of(pid: int, gpus: tuple[Gpu, ...]) -> int | None:
-    found = [p.memory_bytes for gpu in gpus for p in gpu.processes if p.pid == pid and p.memory_bytes is not None]
-    return sum(found) if found else None
+def _pids(loaded: Sequence[LoadedModel]) -> frozenset[int]:
+    return frozenset(model.pid for model in loaded if model.pid is not None)
 
 
-def _with_models(gpu: Gpu, owners: dict[int | None, LoadedModel]) -> Gpu:
+def _measured(model: LoadedModel, memory: dict[int, int | None], gpus: tuple[Gpu, ...]) -> LoadedModel:
+    if model.pid is None:
+        return model
+    held = [p.memory_bytes for gpu in gpus for p in gpu.processes if p.pid == model.pid and p.memory_bytes is not None]
+    return replace(model, measured_bytes=memory.get(model.pid), vram_bytes=sum(held) if held else model.vram_bytes)
+
+
+def _with_models(gpu: Gpu, owners: dict[int, LoadedModel]) -> Gpu:
     if not any(process.pid in owners for process in gpu.processes):
         return gpu
     processes = tuple(
-        replace(process, runtime=owners[process.pid].runtime, model=owners[process.pid].name)
-        if process.pid in owners
-        else process
+        process
+        if process.pid is None or (owner := owners.get(process.pid)) is None
+        else replace(process, runtime=owner.runtime, model=owner.name)
         for process in gpu.processes
     )
     return replace(gpu, processes=processes)
 
 
-class _GpuThread:
-    """Asks the driver in a thread of its own, which nobody ever waits for."""
+class _Driver:
+    """The GPUs, asked in a thread of their own. Used from the sampler's thread."""
 
-    def __init__(self) -> None:
-        self.first = threading.Event()
-        self.fast = False
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
         self._sampler = NvmlSampler()
-        self._result: Gpus = ((), {"gpus": "the driver has not answered yet"})
-        self._answered = time.monotonic()
-        self._stop = threading.Event()
+        self._processes_at = float("-inf")
+        self._known: dict[str | int, Gpu] = {}
+        self._next = 0.0
+        self._probe: Probe[Gpus] = Probe("nvml", self._question, end=self._sampler.close)
+
+    @property
+    def answered(self) -> bool:
+        """Whether it ever said something."""
+        return self._probe.answer is not None
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="nvml", daemon=True).start()
+        self._probe.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._probe.stop()
 
-    def result(self) -> Gpus:
+    def ask(self, patience_s: float) -> None:
+        """Ask for new figures and wait for them a while; not at all where the driver is known to hang."""
+        now = time.monotonic()
+        if now < self._next:
+            return
+        answer = self._probe.ask(0.0 if self._probe.silent_s > self._pace.stale else patience_s)
+        if answer is not None and not answer.value[0]:
+            self._next = now + self._pace.no_driver
+
+    def read(self) -> Gpus:
         """Return the newest figures; those of a driver that no longer answers say so."""
-        gpus, unavailable = self._result
-        silent = time.monotonic() - self._answered
-        if gpus and silent > STALE_S + (0 if self.fast else SLOW_S):
-            note = f"stale: the driver has not answered for {silent:.0f} s"
-            gpus = tuple(replace(gpu, unavailable={**gpu.unavailable, "stale": note}) for gpu in gpus)
+        answer = self._probe.answer
+        silent = self._probe.silent_s
+        if answer is None:
+            reason = "the driver has not answered yet"
+            return (), {"gpus": reason if silent < self._pace.stale else f"{reason}; it seems to hang"}
+        gpus, unavailable = answer.value
+        if silent > self._pace.stale:
+            gpus = tuple(replace(gpu, stale_since=answer.at) for gpu in gpus)
         return gpus, unavailable
 
-    def _run(self) -> None:
-        processes_at = 0.0
-        known: dict[int, Gpu] = {}
-        while not self._stop.is_set():
-            now = time.monotonic()
-            with_processes = now - processes_at >= PROCESSES_EVERY_S
-            gpus, unavailable = self._sampler.sample(processes=with_processes)
-            if with_processes:
-                processes_at = now
-                known = {gpu.index: gpu for gpu in gpus}
+    def _question(self) -> Gpus:
+        """Ask the driver, in the probe's thread; for processes less often."""
+        now = time.monotonic()
+        processes = now - self._processes_at >= self._pace.processes - 0.1
+        gpus, unavailable = self._sampler.sample(processes=processes)
+        if processes:
+            self._processes_at = now
+            self._known = {gpu.uuid or gpu.index: gpu for gpu in gpus}
+        else:
+            gpus = tuple(_with_processes_of(self._known.get(gpu.uuid or gpu.index), gpu) for gpu in gpus)
+        return gpus, unavailable
+
+
+def _with_processes_of(before: Gpu | None, gpu: Gpu) -> Gpu:
+    if before is None or "processes" in gpu.unavailable:
+        return gpu
+    reason = before.unavailable.get("processes")
+    unavailable = gpu.unavailable if reason is None else {**gpu.unavailable, "processes": reason}
+    return replace(gpu, processes=before.processes, unavailable=unavailable)
+
+
+class _Disks:
+    """The file systems, each asked in a thread of its own. Used from the sampler's thread."""
+
+    def __init__(self, folders: Sequence[tuple[str, Path]], pace: Pace) -> None:
+        self._pace = pace
+        self._next = 0.0
+        self._probes: list[tuple[str, Path, Probe[tuple[Disk, dict[str, str]]]]] = [
+            (label, folder, Probe(f"disk-{label}", partial(_ask_disk, label, folder))) for label, folder in folders
+        ]
+
+    def start(self) -> None:
+        for _, _, probe in self._probes:
+            probe.start()
+
+    def stop(self) -> None:
+        for _, _, probe in self._probes:
+            probe.stop()
+
+    def read(self) -> tuple[tuple[Disk, ...], dict[str, str]]:
+        """Return what is known of them, and `disks.LABEL` -> reason of what is not."""
+        now = time.monotonic()
+        due = now >= self._next
+        if due:
+            self._next = now + self._pace.disks
+        disks: list[Disk] = []
+        unavailable: dict[str, str] = {}
+        for label, folder, probe in self._probes:
+            answer = probe.ask(0.0 if probe.silent_s else self._pace.patience) if due else probe.answer
+            if answer is None or probe.silent_s > self._pace.stale:
+                # How full it was is worth nothing once nobody can write there.
+                disks.append(Disk(str(folder), label, None, None))
+                unavailable[f"disks.{label}"] = "the file system does not answer"
             else:
-                gpus = tuple(replace(g, processes=known[g.index].processes) if g.index in known else g for g in gpus)
-            self._result, self._answered = (gpus, unavailable), time.monotonic()
-            self.first.set()
-            # Without a driver there is nothing to see; one that is installed meanwhile is found within a minute.
-            self._stop.wait((FAST_S if self.fast else SLOW_S) if gpus else 60.0)
-        self._sampler.close()
+                disks.append(answer.value[0])
+                unavailable.update(answer.value[1])
+        return tuple(disks), unavailable
+
+
+def _ask_disk(label: str, folder: Path) -> tuple[Disk, dict[str, str]]:
+    unavailable: dict[str, str] = {}
+    return read_disk(label, folder, unavailable), unavailable

@@ -40,6 +40,8 @@ class Gpu:
     processes: tuple[GpuProcess, ...] = ()
     unavailable: dict[str, str] = field(default_factory=dict)
     """Field -> why its value is not known."""
+    stale_since: datetime | None = None
+    """When the driver answered last, where it does not answer now: the figures are that old. None: they are fresh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class HostInfo:
     cpu_count: int | None
     """CPUs that this process may use."""
     cpu_percent: float | None
+    """Load of these CPUs since the look before, 0 to 100."""
     ram_total_bytes: int | None
     ram_available_bytes: int | None
     swap_total_bytes: int | None
@@ -69,6 +72,9 @@ class HostInfo:
     load_1m: float | None
     disks: tuple[Disk, ...] = ()
     unavailable: dict[str, str] = field(default_factory=dict)
+    """Field -> why its value is not known; `disks.LABEL` for a disk."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of the figures: the limits of a container."""
 
 
 @dataclass(frozen=True, slots=True)
