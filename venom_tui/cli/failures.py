@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from venom_tui.core.errors import Interrupted, UsageError, VenomError
 
 if TYPE_CHECKING:
+    import click
+
     from venom_tui.core.types.turn import TurnEnded
 
 _NOT_DELIVERED = 1
@@ -38,17 +40,39 @@ def guarded(work: Callable[[], int], *, as_json: bool) -> int:
 
 def told(error: Exception) -> VenomError:
     """Return an exception that is no VenomError as one: wrong arguments, or a defect, whose trace goes to the log."""
-    click = sys.modules.get("click")
-    if click is not None and isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context is not None else "venom-tui"
-        return UsageError(_sentence(error.format_message()), hint=f"`{path} --help` says what there is.")
+    if "click" in sys.modules and (failure := _usage(error)) is not None:
+        return failure
     import logging
 
     logging.getLogger(__name__).error("a command failed with a defect of venom-tui", exc_info=error)
     return VenomError(
         f"venom-tui made a mistake ({type(error).__name__}).",
         hint="logs/venom-tui.log in the data directory has the details.",
+    )
+
+
+def _usage(error: Exception) -> VenomError | None:
+    """Return what click says as an error of ours; None for what is not click's."""
+    from click import Abort, ClickException
+    from click.exceptions import NoArgsIsHelpError
+
+    if isinstance(error, Abort):
+        return Interrupted("Interrupted.")
+    if isinstance(error, NoArgsIsHelpError) and error.ctx is not None:
+        return _incomplete(error.ctx)
+    if isinstance(error, ClickException):
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "venom-tui"
+        return UsageError(_sentence(error.format_message()), hint=f"`{path} --help` says what there is.")
+    return None
+
+
+def _incomplete(context: click.Context) -> UsageError:
+    """Say what may follow a noun that stands alone."""
+    names = ", ".join(getattr(context.command, "commands", ()))
+    return UsageError(
+        f"`{context.command_path}` needs one of: {names}.",
+        hint=f"`{context.command_path} --help` says what each does.",
     )
 
 
