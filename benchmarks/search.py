@@ -124,7 +124,9 @@ async def main(count: int = MESSAGES) -> None:
             ("Japanese, no hit", "東京"),
         ):
             await timed(f"search: {name} ({text})", lambda text=text: sessions.search(text))
-        await timed(f"last {SCREENFUL} of {LONG_SESSION:,} messages", lambda: sessions.messages(long_session, limit=SCREENFUL))
+        await timed(
+            f"last {SCREENFUL} of {LONG_SESSION:,} messages", lambda: sessions.messages(long_session, limit=SCREENFUL)
+        )
         await timed(f"all {LONG_SESSION:,} messages", lambda: sessions.messages(long_session), 10)
         await timed(f"list of {len(ids):,} sessions", sessions.list, 10)
         await timed("list of 50 sessions", lambda: sessions.list(50), 10)

@@ -1,6 +1,6 @@
 """An answer of mixed Markdown that streams into the transcript: `python -m benchmarks.transcript`.
 
-Runs an application with a title, the transcript and a status line in a pseudo-terminal, feeds tokens at a fixed rate and
+Runs an application with a title, the transcript and a status line in a pseudo-terminal, feeds tokens at a fixed rate,
 prints: CPU per token (of the whole process, the feeder included) at the beginning, in the middle and at the end, bytes
 to the terminal per token, how late the last token was on the screen, the longest stall of the event loop, and what
 happens once the answer is there. Opening a session is timed with `--older`.
@@ -30,11 +30,9 @@ from typing import Any
 _MARK = "ZZEND"
 _STEP = 250
 """Tokens between two readings of the CPU clock."""
-_NOUNS = (
-    "cache layer request token kernel batch window driver buffer thread page scheduler weight head budget queue model "
-    "tensor shard prompt latency device context memory engine"
-).split()
-_VERBS = "holds moves fills needs waits shares reads frees keeps plans grows splits joins writes drops".split()
+_NOUNS = ["cache", "layer", "request", "token", "kernel", "batch", "window", "driver", "buffer", "thread", "page"]
+_NOUNS += ["scheduler", "weight", "head", "budget", "queue", "model", "tensor", "shard", "prompt", "memory", "engine"]
+_VERBS = ["holds", "moves", "fills", "needs", "waits", "shares", "reads", "frees", "keeps", "plans", "grows", "drops"]
 _CODE = ("python", "rust", "bash", "json")
 
 
@@ -60,12 +58,14 @@ def _sentence(rnd: random.Random, words: int) -> str:
     return " ".join(out) + "."
 
 
+def _code_line(rnd: random.Random, number: int) -> str:
+    indent, name = "    " * rnd.randrange(3), rnd.choice(_NOUNS)
+    return f"{indent}{name}_{number} = {rnd.choice(_VERBS)}({rnd.randrange(9999)})  # {rnd.choice(_NOUNS)}"
+
+
 def _section(rnd: random.Random, number: int) -> str:
     language = _CODE[number % len(_CODE)]
-    code = "\n".join(
-        f"{'    ' * rnd.randrange(3)}{rnd.choice(_NOUNS)}_{line} = {rnd.choice(_VERBS)}({rnd.randrange(9999)})  # {rnd.choice(_NOUNS)}"
-        for line in range(rnd.randrange(4, 16))
-    )
+    code = "\n".join(_code_line(rnd, line) for line in range(rnd.randrange(4, 16)))
     rows = "".join(f"| {rnd.choice(_NOUNS)} | {rnd.randrange(99999)} | {_sentence(rnd, 4)} |\n" for _ in range(5))
     blocks = [
         f"## {number}. {_sentence(rnd, 4)}",
@@ -252,11 +252,18 @@ def report(found: dict[str, Any], options: argparse.Namespace) -> str:
     count = len(marks) - 1
     middle = max(0, count // 2 - span // 2)
     lag = f"{found['lag'] * 1000:.0f} ms" if "lag" in found else "never shown"
-    lines = [
+    first = per_token(0, min(span, count))
+    mid = per_token(middle, min(middle + span, count))
+    last = per_token(max(0, count - span), count)
+    title = (
         f"{tokens} tokens at {options.rate:g}/s, {options.size}, {options.fps} frames/s, {options.older} older messages"
-        f"{', sidebar' if options.sidebar else ''}{', scrolled up' if options.scrolled else ''}{', stock driver' if options.stock else ''}",
-        f"  CPU per token   first 500: {per_token(0, min(span, count)):.3f} ms   middle: {per_token(middle, min(middle + span, count)):.3f} ms"
-        f"   last 500: {per_token(max(0, count - span), count):.3f} ms   all: {found['cpu'] / tokens * 1000:.3f} ms",
+    )
+    for name in ("sidebar", "scrolled", "stock"):
+        title += f", {name}" if getattr(options, name) else ""
+    each = found["cpu"] / tokens * 1000
+    lines = [
+        title,
+        f"  CPU per token   first 500: {first:.3f} ms   middle: {mid:.3f} ms   last 500: {last:.3f} ms   all: {each:.3f} ms",
         f"  bytes per token {found['bytes'] / tokens:.0f}",
         f"  last token      {lag} after it was written",
         f"  longest stall   {found['stall'] * 1000:.0f} ms of CPU",
@@ -264,8 +271,9 @@ def report(found: dict[str, Any], options: argparse.Namespace) -> str:
         f"  memory          {found['rss_mb']:.0f} MB RSS",
     ]
     if options.older:
+        opened, painted = found["opened"] * 1000, found["opened_painted"] * 1000
         lines.append(
-            f"  opening         {found['opened'] * 1000:.0f} ms of CPU, {found['opened_painted'] * 1000:.0f} ms with painting and a rest"
+            f"  opening         {opened:.0f} ms of CPU, {painted:.0f} ms with painting and half a second of rest"
         )
     return "\n".join(lines)
 

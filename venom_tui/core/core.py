@@ -12,8 +12,8 @@ from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, StoreError
 from venom_tui.core.events import EventBus, SessionsChanged, StoreTrouble
 from venom_tui.core.models.manager import ModelManager
-from venom_tui.core.owner import Owner
 from venom_tui.core.operations.runner import OperationRunner
+from venom_tui.core.owner import Owner
 from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter
 from venom_tui.core.runtimes.controller import LlmServerController
@@ -86,9 +86,7 @@ class Core:
         stack.push_async_callback(self.guard.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
-        watch = StoreWatch(
-            path, lambda: events.emit(SessionsChanged(None)), elsewhere=self.database.changed_elsewhere
-        )
+        watch = StoreWatch(path, lambda: events.emit(SessionsChanged(None)), elsewhere=self.database.changed_elsewhere)
         await watch.start()
         stack.push_async_callback(watch.close)
         await self.sessions.recover()

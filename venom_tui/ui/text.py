@@ -13,9 +13,7 @@ from functools import lru_cache
 from rich.cells import cell_len, split_graphemes
 from textual.content import Content
 
-_HARMFUL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]"
-)
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 
 GIB = 1024**3
 MIB = 1024**2
@@ -86,7 +84,7 @@ _chosen = _UNICODE_SIGNS
 
 def use_ascii(ascii_only: bool) -> None:
     """Choose the set of signs for the whole program."""
-    global _chosen  # noqa: PLW0603 (one terminal, one set)
+    global _chosen  # one terminal, one set
     _chosen = ASCII_SIGNS if ascii_only else _UNICODE_SIGNS
 
 
@@ -195,7 +193,7 @@ def truncate_middle(text: str, width: int) -> str:
 
 
 def bar(width: int, ours: float, others: float = 0.0) -> str:
-    """Return a bar of `width` cells: our share in eighths, other people's share after it, the rest empty (shares 0 to 1)."""
+    """Return a bar of `width` cells: our share (0 to 1) in eighths, other people's after it, the rest empty."""
     if width <= 0:
         return ""
     sign = signs()

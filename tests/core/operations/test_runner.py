@@ -135,7 +135,10 @@ async def test_events_tell_the_end(rig: Rig, work: Work) -> None:
 @pytest.mark.parametrize(
     ("failure", "error"),
     [
-        (LoadFailed("It does not load.", server_message="llama: \x1b[31mout of memory"), "It does not load. llama: out of memory"),
+        (
+            LoadFailed("It does not load.", server_message="llama: \x1b[31mout of memory"),
+            "It does not load. llama: out of memory",
+        ),
         (ValueError("oops"), "venom-tui made a mistake (ValueError: oops)"),
     ],
 )

@@ -62,7 +62,9 @@ class Store:
 
 
 @asynccontextmanager
-async def open_store(folder: Path, *, owner: Owner | None = None, clock: Callable[[], datetime] | None = None) -> AsyncIterator[Store]:
+async def open_store(
+    folder: Path, *, owner: Owner | None = None, clock: Callable[[], datetime] | None = None
+) -> AsyncIterator[Store]:
     """Open the store of a folder and close it again."""
     notices: list[str] = []
     ticking = clock if isinstance(clock, Clock) else Clock()
@@ -85,7 +87,14 @@ def trace_of(answer: Message) -> RequestTrace:
     """Return a trace of an answer's request."""
     route = Route("chat", "chat", "direct", "mode", "local", "embedded", "tiny", "the only one")
     return RequestTrace(
-        answer.request_id, answer.session_id, answer.id, route, answer.created_at, Timings(12.5, 10.0, 99.0), Usage(3, 4, 5.5), "stop"
+        answer.request_id,
+        answer.session_id,
+        answer.id,
+        route,
+        answer.created_at,
+        Timings(12.5, 10.0, 99.0),
+        Usage(3, 4, 5.5),
+        "stop",
     )
 
 

@@ -57,7 +57,9 @@ async def test_a_newer_version_that_is_only_in_the_wal(folder: Path) -> None:
     async with open_store(folder):
         pass
     path = folder / "venom.db"
-    script = f"import sqlite3, os; db = sqlite3.connect({str(path)!r}); db.execute('PRAGMA user_version = 99'); os._exit(0)"
+    script = (
+        f"import sqlite3, os; db = sqlite3.connect({str(path)!r}); db.execute('PRAGMA user_version = 99'); os._exit(0)"
+    )
     await asyncio.to_thread(subprocess.run, [sys.executable, "-c", script], check=True)
     before = path.read_bytes()
     with pytest.raises(StoreTooNew):

@@ -150,7 +150,9 @@ async def test_kills(folder: Path) -> None:
             await store.sessions.recover()
             assert not store.notices
             assert await store.database.check() == "ok"
-            stored = {m.id: m for session in await store.sessions.list() for m in await store.sessions.messages(session.id)}
+            stored = {
+                m.id: m for session in await store.sessions.list() for m in await store.sessions.messages(session.id)
+            }
             prompts = {(m.session_id, m.content) for m in stored.values() if m.role is Role.USER}
             assert set(told.prompts.values()) <= prompts
             assert set(told.prompts) <= set(stored)

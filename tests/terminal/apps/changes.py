@@ -1,6 +1,6 @@
 """An application that changes its screen at random, one step a key: F8 goes on, ctrl+l draws everything anew.
 
-    python -m tests.terminal.apps.changes SEED [plain]
+python -m tests.terminal.apps.changes SEED [plain]
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from venom_tui.ui.terminal.environment import prepare
 prepare()
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
 from textual.binding import Binding
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.geometry import Region, Size
 from textual.screen import ModalScreen, Screen
 from textual.scroll_view import ScrollView
-from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widgets import DataTable, Footer, Header, Input, Log, Static
 
@@ -33,7 +33,9 @@ WORDS = [
 class Rows(ScrollView):
     """Rows that the terminal scrolls, where it can."""
 
-    DEFAULT_CSS = "Rows { width: 1fr; height: 1fr; overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
+    DEFAULT_CSS = (
+        "Rows { width: 1fr; height: 1fr; overflow-y: scroll; overflow-x: hidden; scrollbar-size-vertical: 1; }"
+    )
 
     def __init__(self) -> None:
         super().__init__()

@@ -202,7 +202,9 @@ class Orchestrator:
             raise UsageError("venom-tui is closing.")
         _check_mode(mode)
         if self._settings.flag("VENOM_READ_ONLY"):
-            raise ReadOnly("venom-tui runs read-only: it sends nothing to a model.", hint="Start it without --read-only.")
+            raise ReadOnly(
+                "venom-tui runs read-only: it sends nothing to a model.", hint="Start it without --read-only."
+            )
 
     # ------------------------------------------------------------------ the turn
 
@@ -236,9 +238,7 @@ class Orchestrator:
     ) -> None:
         route = await self._router.decide(mode=mode, model=model, runtime=runtime)
         turn.route = route
-        turn.answer = replace(
-            turn.answer, model=route.model, runtime=route.runtime, demonstration=route.demonstration
-        )
+        turn.answer = replace(turn.answer, model=route.model, runtime=route.runtime, demonstration=route.demonstration)
         self._emit(turn, TurnRouted(turn.request_id, turn.session_id, route))
         request = await self._request(turn, route, parameters, without)
         turn.streamed = StreamedAnswer(

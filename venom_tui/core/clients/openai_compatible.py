@@ -50,13 +50,17 @@ class OpenAICompatibleClient:
 
     async def _whole(self, method: str, path: str, body: dict[str, object] | None, timeout_s: float) -> Any:
         client = self._pool.client_for(self.base_url)
-        async with translated(self.who, self.base_url):
-            async with client.stream(
+        async with (
+            translated(self.who, self.base_url),
+            client.stream(
                 method, self.base_url + path, headers=self._headers, json=body, timeout=timeout_s
-            ) as response:
-                return await read_json(response, self.who)
+            ) as response,
+        ):
+            return await read_json(response, self.who)
 
-    async def chat(self, request: ChatRequest, extra: dict[str, object] | None = None) -> AsyncGenerator[ChatChunk, None]:
+    async def chat(
+        self, request: ChatRequest, extra: dict[str, object] | None = None
+    ) -> AsyncGenerator[ChatChunk, None]:
         """Yield the pieces of an answer; leaving the generator closes the connection, which stops the server's work.
 
         `extra` holds the parameters by the names that this server knows.
@@ -113,7 +117,9 @@ class OpenAICompatibleClient:
         kind = response.headers.get("content-type", "")
         if "event-stream" not in kind:
             words, _ = server_words(seen)
-            raise BadAnswer(f"{self.who} answered with {kind or 'something'} instead of a stream.", server_message=words)
+            raise BadAnswer(
+                f"{self.who} answered with {kind or 'something'} instead of a stream.", server_message=words
+            )
         raise CutStream(f"{self.who} ended its answer in the middle.")
 
     def _chunk(self, data: bytes) -> ChatChunk:

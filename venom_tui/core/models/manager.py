@@ -191,7 +191,9 @@ class ModelManager:
         """Return the parameters saved for a model; all None when none are."""
         return await self._store.parameters(runtime, name)
 
-    async def set_parameters(self, name: str, runtime: str | None, changes: dict[str, str | None]) -> GenerationParameters:
+    async def set_parameters(
+        self, name: str, runtime: str | None, changes: dict[str, str | None]
+    ) -> GenerationParameters:
         """Change saved parameters of a model (None takes one back) and return what is saved now.
 
         Raises:

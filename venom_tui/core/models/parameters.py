@@ -62,18 +62,14 @@ def parse_parameter(name: str, text: str) -> object:
     low, high = parameter.minimum, parameter.maximum
     if value is None or (low is not None and not value >= low) or (high is not None and not value <= high):
         number = "a whole number" if parameter.kind == "int" else "a number"
-        raise UsageError(
-            f"{name} is {sanitize_line(text, 40)!r}, but must be {number} from {low:g} to {high:g}."
-        )
+        raise UsageError(f"{name} is {sanitize_line(text, 40)!r}, but must be {number} from {low:g} to {high:g}.")
     return value
 
 
 def merge_parameters(*sources: GenerationParameters) -> GenerationParameters:
     """Return for each parameter the first value that is set, in the order of the sources (the request first)."""
     merged = {
-        field.name: next(
-            (value for source in sources if (value := getattr(source, field.name)) is not None), None
-        )
+        field.name: next((value for source in sources if (value := getattr(source, field.name)) is not None), None)
         for field in fields(GenerationParameters)
     }
     return GenerationParameters(**merged)

@@ -36,7 +36,9 @@ class History:
         stored = {operation.id for operation in seen}
         missing = [operation for operation in known.values() if operation.id not in stored]
         found = [known.get(operation.id, operation) for operation in seen] + missing
-        found.sort(key=lambda operation: operation.created_at.timestamp() if operation.created_at else 0.0, reverse=True)
+        found.sort(
+            key=lambda operation: operation.created_at.timestamp() if operation.created_at else 0.0, reverse=True
+        )
         return found[:limit]
 
     async def get(self, operation_id: str, known: Mapping[str, Operation]) -> Operation:

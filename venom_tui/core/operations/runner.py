@@ -106,7 +106,7 @@ class OperationRunner:
             )
             running = self._running[key] = _Running(progress, task)
             self._beat()
-        return cast(T, await self._wait(running))
+        return cast("T", await self._wait(running))
 
     async def _wait(self, running: _Running) -> object:
         task = running.task
@@ -202,7 +202,9 @@ class OperationRunner:
         while self._running:
             await asyncio.sleep(_HEARTBEAT_S)
             try:
-                await self._store.beat([running.progress.operation.id for running in self._running.values()], self._now())
+                await self._store.beat(
+                    [running.progress.operation.id for running in self._running.values()], self._now()
+                )
             except StoreError as failure:
                 _log.warning("no heartbeat was written: %s", failure.message)
 

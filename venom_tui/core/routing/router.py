@@ -60,7 +60,9 @@ class ModelRouter:
         """
         model = await self._models.find(route.model, route.runtime)
         if model.error:
-            raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another.")
+            raise LoadFailed(
+                f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another."
+            )
         return await self._runtimes.endpoint(model, status=status, cause="prompt")
 
     async def stream(

@@ -23,9 +23,7 @@ Status = Callable[[str], None]
 class LlmServerController:
     """Knows the runtimes. Until other runtimes are configured there is one: the embedded llama.cpp."""
 
-    def __init__(
-        self, settings: Settings, pool: HttpPool, operations: OperationRunner, events: EventBus
-    ) -> None:
+    def __init__(self, settings: Settings, pool: HttpPool, operations: OperationRunner, events: EventBus) -> None:
         self._settings = settings
         self._pool = pool
         self._operations = operations

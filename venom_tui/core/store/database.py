@@ -33,9 +33,7 @@ _WAL_LIMIT_BYTES = 4 * 1024 * 1024
 class Database:
     """An open store. Make one with `Database.open`."""
 
-    def __init__(
-        self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, opened: Opened
-    ) -> None:
+    def __init__(self, path: Path, writer: aiosqlite.Connection, reader: aiosqlite.Connection, opened: Opened) -> None:
         self.path = path
         self.network_file_system = opened.network
         """Type of the network file system that holds the file, or None."""

@@ -110,9 +110,7 @@ class OperationStore:
         """Remove those that ended before a moment."""
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.execute(
-                f"DELETE FROM operations WHERE NOT {_OPEN} AND finished_at < ?", (time_text(before),)
-            )
+            await db.execute(f"DELETE FROM operations WHERE NOT {_OPEN} AND finished_at < ?", (time_text(before),))
 
         await self._database.write(write)
 

@@ -38,7 +38,7 @@ class HelpScreen(Dialog[None]):
             for title, bindings in self._groups:
                 yield Static(Content.assemble("\n", (title, "bold $accent")))
                 yield Static(self._table(bindings))
-            yield Static(Content("\nAny key can be changed: keymap.toml in the configuration folder, `id = \"keys\"`."))
+            yield Static(Content('\nAny key can be changed: keymap.toml in the configuration folder, `id = "keys"`.'))
 
     def _table(self, bindings: list[list[Binding]]) -> Content:
         lines = []

@@ -47,7 +47,15 @@ class Picker(Dialog[str]):
         Binding("up", "move(-1)", "Up", show=False, id="picker.up", tooltip="Previous row", priority=True),
         Binding("down", "move(1)", "Down", show=False, id="picker.down", tooltip="Next row", priority=True),
         Binding("pageup", "page(-1)", "Page up", show=False, id="picker.page-up", tooltip="One page up", priority=True),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="picker.page-down", tooltip="One page down", priority=True),
+        Binding(
+            "pagedown",
+            "page(1)",
+            "Page down",
+            show=False,
+            id="picker.page-down",
+            tooltip="One page down",
+            priority=True,
+        ),
     ]
 
     def __init__(

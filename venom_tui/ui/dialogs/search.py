@@ -37,7 +37,15 @@ class Search(Dialog[Found]):
         Binding("up", "move(-1)", "Up", show=False, id="search.up", tooltip="Previous hit", priority=True),
         Binding("down", "move(1)", "Down", show=False, id="search.down", tooltip="Next hit", priority=True),
         Binding("pageup", "page(-1)", "Page up", show=False, id="search.page-up", tooltip="One page up", priority=True),
-        Binding("pagedown", "page(1)", "Page down", show=False, id="search.page-down", tooltip="One page down", priority=True),
+        Binding(
+            "pagedown",
+            "page(1)",
+            "Page down",
+            show=False,
+            id="search.page-down",
+            tooltip="One page down",
+            priority=True,
+        ),
     ]
 
     def __init__(self, search: Callable[[str], Awaitable[list[SearchHit]]]) -> None:
@@ -61,7 +69,7 @@ class Search(Dialog[Found]):
         self.run_worker(self._look(message.value), group="search", exclusive=True, exit_on_error=False)
 
     async def _look(self, text: str) -> None:
-        import asyncio  # noqa: PLC0415
+        import asyncio
 
         await asyncio.sleep(_WAIT_S)
         why = ""

@@ -31,13 +31,17 @@ class SectionScreen(Screen[None]):
     NAME: ClassVar[str] = ""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "back", "Back", show=False, id="section.back", tooltip="Leave the input, else go back to the chat"),
+        Binding(
+            "escape", "back", "Back", show=False, id="section.back", tooltip="Leave the input, else go back to the chat"
+        ),
         *(
             Binding(str(n), f"app.section('{name}')", title, show=False, id=f"section.{n}", tooltip=f"Go to {title}")
             for n, (name, title) in enumerate(SECTIONS, 1)
         ),
         Binding("question_mark", "app.help", "Help", show=False, id="section.help", tooltip="Show all keys"),
-        Binding("colon", "app.command_palette", "Commands", show=False, id="section.commands", tooltip="Find a command"),
+        Binding(
+            "colon", "app.command_palette", "Commands", show=False, id="section.commands", tooltip="Find a command"
+        ),
     ]
 
     HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (96, "-normal"), (140, "-wide")]

@@ -79,7 +79,12 @@ class TerminalApp(App[ResultT]):
     def get_driver_class(self) -> type[Driver]:
         """Return our driver, or the stock one where ours is switched off or cannot work."""
         stock = super().get_driver_class()
-        if self.plain_output or "TEXTUAL_DRIVER" in os.environ or sys.platform != "linux" or not terminal_driver.usable():
+        if (
+            self.plain_output
+            or "TEXTUAL_DRIVER" in os.environ
+            or sys.platform != "linux"
+            or not terminal_driver.usable()
+        ):
             return stock
         return TerminalDriver
 

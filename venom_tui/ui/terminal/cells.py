@@ -25,7 +25,9 @@ _PLAIN = re.compile(
 )
 
 # Never sent to the terminal, whatever a widget holds: C0, DEL, C1, surrogates, line separators, bidi controls.
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_HARMFUL = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+)
 
 # Clusters whose width terminals disagree on: joined, with a presentation selector, flags, skin tones, keycaps, spacing
 # marks of Indic scripts, conjoining Hangul.
@@ -86,7 +88,7 @@ def cells_of(strip: Strip, colors: ColorSystem) -> tuple[list[Cell], bool]:
             key = ""
         elif style._link or (key := style._ansi) is None:  # type: ignore[assignment]
             key = style_of(style, colors)
-        if text.isascii() and text.isprintable() or _PLAIN.fullmatch(text):
+        if (text.isascii() and text.isprintable()) or _PLAIN.fullmatch(text):
             cells.extend(zip(text, repeat(key)))
         else:
             special = True

@@ -108,13 +108,18 @@ class Display:
             self._rows[top:bottom] = ordered
             return True
         dirty: dict[int, list[tuple[int, int]]] = {}
-        repaired = [self._repair(y, old, moved_row, left, right, dirty) for y, (old, moved_row) in enumerate(zip(rows, ordered), top)]
+        repaired = [
+            self._repair(y, old, moved_row, left, right, dirty)
+            for y, (old, moved_row) in enumerate(zip(rows, ordered), top)
+        ]
         self._rows[top:bottom] = repaired
         text, _ = self._emit(dirty)
         self._pending.append(text)
         return True
 
-    def _repair(self, y: int, old: Row, moved: Row, left: int, right: int, dirty: dict[int, list[tuple[int, int]]]) -> Row:
+    def _repair(
+        self, y: int, old: Row, moved: Row, left: int, right: int, dirty: dict[int, list[tuple[int, int]]]
+    ) -> Row:
         row = Row(self.width)
         row.special = old.special or moved.special
         row.cells = [*old.cells[:left], *moved.cells[left:right], *old.cells[right:]]
@@ -264,12 +269,12 @@ class Display:
                     end = x + 1
                     while end < width and cells[end] is not None:
                         end += 1
-                    ranges[number:] = [(start, max(stop, end))] + [pair for pair in ranges[number + 1 :] if pair[1] > end]
+                    ranges[number:] = [(start, max(stop, end))] + [
+                        pair for pair in ranges[number + 1 :] if pair[1] > end
+                    ]
                     return
 
-    def _emit_special(
-        self, y: int, start: int, stop: int, style: str, append: object
-    ) -> tuple[str, int | None]:
+    def _emit_special(self, y: int, start: int, stop: int, style: str, append: object) -> tuple[str, int | None]:
         assert callable(append)
         cells = self._rows[y].cells
         misplaced = False

@@ -67,7 +67,9 @@ def _output_descriptor() -> int:
 class TerminalDriver(LinuxDriver):
     """Drives the terminal of a `TerminalApp`, which is told what happens through its `_terminal_*` methods."""
 
-    def __init__(self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self.output: Output | None = None
         self._tty_in = -1
@@ -154,8 +156,7 @@ class TerminalDriver(LinuxDriver):
         self._in_application_mode = False
         self.disable_input()
         restore = (
-            ("\x1b[?2048l" if self._in_band_window_resize else "")
-            + "\x1b[0m\x1b[r"  # colours and scroll region
+            ("\x1b[?2048l" if self._in_band_window_resize else "") + "\x1b[0m\x1b[r"  # colours and scroll region
             "\x1b[?2004l\x1b[?7h"
             "\x1b[<u"  # kitty keys, before the alternate screen is left
             "\x1b[?1049l\x1b[?25h\x1b[?1004l"
@@ -196,8 +197,10 @@ class TerminalDriver(LinuxDriver):
 
     @staticmethod
     def _mouse_sequence(enabled: bool) -> str:
-        return "".join(f"\x1b[?{mode}{'h' if enabled else 'l'}" for mode in _MOUSE_MODES) if enabled else "".join(
-            f"\x1b[?{mode}l" for mode in (*_MOUSE_MODES, 1016)
+        return (
+            "".join(f"\x1b[?{mode}{'h' if enabled else 'l'}" for mode in _MOUSE_MODES)
+            if enabled
+            else "".join(f"\x1b[?{mode}l" for mode in (*_MOUSE_MODES, 1016))
         )
 
     # Input

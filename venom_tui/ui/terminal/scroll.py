@@ -40,7 +40,9 @@ def _move_due_repaints(screen: Screen[object], widget: Widget, by: int) -> None:
     widget._repaint_regions |= {region.translate((0, -by)).intersection(whole) for region in widget._repaint_regions}
     area = widget.scrollable_content_region
     dirty = screen._compositor._dirty_regions
-    dirty |= {region.intersection(area).translate((0, -by)).intersection(area) for region in dirty if region.overlaps(area)}
+    dirty |= {
+        region.intersection(area).translate((0, -by)).intersection(area) for region in dirty if region.overlaps(area)
+    }
 
 
 def _is_covered(screen: Screen[object], widget: Widget) -> bool:

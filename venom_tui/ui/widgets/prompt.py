@@ -17,7 +17,9 @@ class Prompt(TextArea):
         Binding("enter", "send", "Send", id="prompt.send", tooltip="Send the prompt", priority=True),
         Binding("ctrl+j,alt+enter", "newline", "New line", show=False, id="prompt.newline", tooltip="Begin a new line"),
         Binding("up", "up", "Earlier prompt", show=False, id="prompt.up", tooltip="Line above, or the prompt before"),
-        Binding("down", "down", "Later prompt", show=False, id="prompt.down", tooltip="Line below, or the prompt after"),
+        Binding(
+            "down", "down", "Later prompt", show=False, id="prompt.down", tooltip="Line below, or the prompt after"
+        ),
     ]
 
     class Sent(Message):

@@ -12,14 +12,16 @@ from venom_tui.ui.widgets.transcript import Entry, Transcript
 from venom_tui.ui.widgets.transcript.rows import Pen
 
 BITS = [
-    "# Head\n\n", "Title\n===\n\n", "Title\n---\n", "para one two three **bo", "ld** more `code` text", "\n\n", "\n", "\n\n\n\n",
-    "- item\n", "- item two\n  continued\n", "  - nested\n", "    - deep\n", "\n  para in item\n\n", "1. one\n", "2", ". two\n\n",
-    "10) ten\n", "   para in item\n\n", "```python\nx = 1\ndef f(): pass\n", "```\n", "```\n\n", "~~~\ntilde\n", "````\n```\n",
-    "> quote\n", "> more\n>\n> para\n\n", "> - list\n", "| a | b |\n|---|--:|\n", "| 1 | 2 |\n", "a | b\n--|--\n", "***\n\n",
-    "---\n", "<div>\nhtml\n</div>\n\n", "    indented code\n\n", "[link](http://x.y)", "![img](a.png)", "<http://auto.link>",
-    "[ref]: http://x.y\n", "日本語テキスト ", "👩‍👩‍👧 ✅ ", "e\u0301\u200d", "\u200b", "* star\n", "+ plus\n\n", "line  \nbreak\n",
-    "~~strike~~ ", "&amp; &#x202e; &#10; \\* ", "word " * 30, "x" * 70, "\t- tab\n", "\ttab", "- [ ] task\n", "- [x] done\n",
-    "[/x] [@click=app.quit]go[/] [b]", "$x^2$ \\(y\\)", "\x1b[31mred\x1b[0m \x07", "\u202ebidi", "   ", "*", "-", "`", "|", ">", "#",
+    "# Head\n\n", "Title\n===\n\n", "Title\n---\n", "para one two three **bo", "ld** more `code` text", "\n\n",
+    "\n", "\n\n\n\n", "- item\n", "- item two\n  continued\n", "  - nested\n", "    - deep\n",
+    "\n  para in item\n\n", "1. one\n", "2", ". two\n\n", "10) ten\n", "   para in item\n\n",
+    "```python\nx = 1\ndef f(): pass\n", "```\n", "```\n\n", "~~~\ntilde\n", "````\n```\n", "> quote\n",
+    "> more\n>\n> para\n\n", "> - list\n", "| a | b |\n|---|--:|\n", "| 1 | 2 |\n", "a | b\n--|--\n", "***\n\n",
+    "---\n", "<div>\nhtml\n</div>\n\n", "    indented code\n\n", "[link](http://x.y)", "![img](a.png)",
+    "<http://auto.link>", "[ref]: http://x.y\n", "日本語テキスト ", "👩\u200d👩\u200d👧 ✅ ", "e\u0301\u200d", "\u200b",
+    "* star\n", "+ plus\n\n", "line  \nbreak\n", "~~strike~~ ", "&amp; &#x202e; &#10; \\* ", "word " * 30,
+    "x" * 70, "\t- tab\n", "\ttab", "- [ ] task\n", "- [x] done\n", "[/x] [@click=app.quit]go[/] [b]",
+    "$x^2$ \\(y\\)", "\u001b[31mred\u001b[0m \u0007", "\u202ebidi", "   ", "*", "-", "`", "|", ">", "#",
 ]  # fmt: skip
 """Pieces of Markdown, whole and torn, with what must never act."""
 

@@ -27,7 +27,8 @@ def lines(text: str, width: int = 40) -> list[str]:
 
 
 def is_harmless(text: str) -> bool:
-    return not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2069" for c in text)
+    bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    return not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in bidi for c in text)
 
 
 @given(markdown | longer | st.text(max_size=200), st.integers(20, 90))

@@ -19,6 +19,7 @@ from venom_tui.ui.widgets.transcript.rows import Pen
 from venom_tui.ui.widgets.transcript.view import View
 
 TEXT = "".join(BITS[:45])
+COUNTED = "One two three four five six seven eight nine."
 
 
 def window(transcript: Transcript) -> list[str]:
@@ -289,7 +290,7 @@ async def test_a_hit_is_shown_in_its_place_with_its_words() -> None:
     async with app.run_test(size=(60, 12)) as pilot:
         transcript = app.transcript
         entries = conversation(40)
-        entries[21] = answer("hit", "Long.\n\n" + "Paragraph.\n\n" * 60 + "Here is the Zanzibar word.\n\n" + "x\n\n" * 60)
+        entries[21] = answer("hit", "Paragraph.\n\n" * 60 + "Here is the Zanzibar word.\n\n" + "x\n\n" * 60)
         transcript.set_entries(entries)
         transcript.go_to("hit", ("zanzibar",))
         await settle(pilot)
@@ -423,7 +424,7 @@ async def test_a_prompt_is_shown_as_it_was_typed() -> None:
 async def test_text_is_selected_by_mouse() -> None:
     app = Chat()
     async with app.run_test(size=(40, 12)) as pilot:
-        app.transcript.set_entries([question("q"), answer("a", "One two three four five six seven eight nine.\n\n- ten")])
+        app.transcript.set_entries([question("q"), answer("a", f"{COUNTED}\n\n- ten")])
         await settle(pilot)
         first = window(app.transcript).index("  One two three four five six seven")
         await pilot.mouse_down(app.transcript, offset=(6, first))
@@ -431,7 +432,7 @@ async def test_text_is_selected_by_mouse() -> None:
         await pilot.hover(app.transcript, offset=(7, first + 3))
         await pilot.mouse_up(app.transcript, offset=(7, first + 3))
         await settle(pilot)
-        assert app.screen.get_selected_text() == "two three four five six seven eight nine.\n\n- ten"
+        assert app.screen.get_selected_text() == COUNTED[4:] + "\n\n- ten"
         assert painted(app) == window(app.transcript)
         app.screen.clear_selection()
         await settle(pilot)

@@ -48,10 +48,42 @@ class ChatScreen(SessionVerbs, SectionScreen):
         Binding("ctrl+s", "sessions", "Sessions", id="chat.sessions", tooltip="Go to the sessions, or pick one"),
         Binding("ctrl+f", "find", "Find", id="chat.find", tooltip="Search the text of all sessions", priority=True),
         Binding("ctrl+r", "regenerate", "Again", show=False, id="chat.again", tooltip="Ask for the last answer again"),
-        Binding("ctrl+y", "copy_answer", "Copy answer", show=False, id="chat.copy", tooltip="Copy the last answer", priority=True),
-        Binding("pageup", "scroll_talk(-1)", "Scroll up", show=False, id="chat.page-up", tooltip="Scroll the conversation up", priority=True),
-        Binding("pagedown", "scroll_talk(1)", "Scroll down", show=False, id="chat.page-down", tooltip="Scroll the conversation down", priority=True),
-        Binding("ctrl+end", "scroll_end", "To the end", show=False, id="chat.end", tooltip="Go to the end and follow it", priority=True),
+        Binding(
+            "ctrl+y",
+            "copy_answer",
+            "Copy answer",
+            show=False,
+            id="chat.copy",
+            tooltip="Copy the last answer",
+            priority=True,
+        ),
+        Binding(
+            "pageup",
+            "scroll_talk(-1)",
+            "Scroll up",
+            show=False,
+            id="chat.page-up",
+            tooltip="Scroll the conversation up",
+            priority=True,
+        ),
+        Binding(
+            "pagedown",
+            "scroll_talk(1)",
+            "Scroll down",
+            show=False,
+            id="chat.page-down",
+            tooltip="Scroll the conversation down",
+            priority=True,
+        ),
+        Binding(
+            "ctrl+end",
+            "scroll_end",
+            "To the end",
+            show=False,
+            id="chat.end",
+            tooltip="Go to the end and follow it",
+            priority=True,
+        ),
     ]
 
     def __init__(self) -> None:
@@ -129,7 +161,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
     # ------------------------------------------------------------------ the card
 
     def _set_facts(self, **changes: object) -> None:
-        from dataclasses import replace  # noqa: PLC0415
+        from dataclasses import replace
 
         self._facts = replace(self._facts, **changes)  # type: ignore[arg-type]
         if self._card_shown:

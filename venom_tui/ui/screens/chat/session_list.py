@@ -19,11 +19,26 @@ class SessionList(RowList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "screen.new_session", "New", id="sessions.new", tooltip="Begin a new session"),
-        Binding("t", "screen.new_temporary", "Temporary", show=False, id="sessions.temporary", tooltip="Begin a session that is never stored"),
+        Binding(
+            "t",
+            "screen.new_temporary",
+            "Temporary",
+            show=False,
+            id="sessions.temporary",
+            tooltip="Begin a session that is never stored",
+        ),
         Binding("r", "screen.rename_session", "Rename", id="sessions.rename", tooltip="Give the session another title"),
-        Binding("d", "screen.delete_session", "Delete", id="sessions.delete", tooltip="Delete the session and all that belongs to it"),
+        Binding(
+            "d",
+            "screen.delete_session",
+            "Delete",
+            id="sessions.delete",
+            tooltip="Delete the session and all that belongs to it",
+        ),
         Binding("x", "screen.export_session", "Export", id="sessions.export", tooltip="Write the session to a file"),
-        Binding("slash", "screen.find", "Find", show=False, id="sessions.find", tooltip="Search the text of all sessions"),
+        Binding(
+            "slash", "screen.find", "Find", show=False, id="sessions.find", tooltip="Search the text of all sessions"
+        ),
     ]
 
     def __init__(self) -> None:

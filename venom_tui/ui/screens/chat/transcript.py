@@ -14,9 +14,30 @@ class ChatTranscript(Transcript):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "screen.regenerate", "Again", id="transcript.again", tooltip="Ask for the last answer again"),
-        Binding("c", "screen.copy_message", "Copy", id="transcript.copy", tooltip="Copy the selected message, else the last answer"),
-        Binding("b", "screen.copy_code", "Copy code", id="transcript.code", tooltip="Copy the next code block of the message"),
-        Binding("x", "screen.export_session", "Export", show=False, id="transcript.export", tooltip="Write the session to a file"),
-        Binding("slash", "screen.find", "Find", show=False, id="transcript.find", tooltip="Search the text of all sessions"),
+        Binding(
+            "c",
+            "screen.copy_message",
+            "Copy",
+            id="transcript.copy",
+            tooltip="Copy the selected message, else the last answer",
+        ),
+        Binding(
+            "b",
+            "screen.copy_code",
+            "Copy code",
+            id="transcript.code",
+            tooltip="Copy the next code block of the message",
+        ),
+        Binding(
+            "x",
+            "screen.export_session",
+            "Export",
+            show=False,
+            id="transcript.export",
+            tooltip="Write the session to a file",
+        ),
+        Binding(
+            "slash", "screen.find", "Find", show=False, id="transcript.find", tooltip="Search the text of all sessions"
+        ),
         Binding("i", "screen.prompt", "Prompt", show=False, id="transcript.prompt", tooltip="Go to the prompt"),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,7 +20,7 @@ def selected_row(row: Row, span: tuple[int, int], style: Style) -> Row:
     at = 0
     for piece in row:
         cuts = [0, *(cut - at for cut in (begin, finish) if 0 < cut - at < len(piece.text)), len(piece.text)]
-        for first, last in zip(cuts, cuts[1:], strict=False):
+        for first, last in pairwise(cuts):
             inside = begin <= at + first and at + last <= finish
             both = (piece.style or Style.null()) + style if inside else piece.style
             pieces.append(Segment(piece.text[first:last], both))
@@ -58,4 +59,3 @@ def _text(row: Row, begin: int, finish: int | None) -> str:
         text = row.prefix + text
     # Blanks at the end are padding, but where a row was cut within a word or code they belong to the text.
     return text if row.joint == "" and finish is None else text.rstrip()
-

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment as Piece
@@ -144,7 +145,7 @@ class Pen:
         at = 0
         for text, style, _ in pieces:
             here = [0, *(cut - at for cut in cuts if 0 < cut - at < len(text)), len(text)]
-            for begin, end in zip(here, here[1:], strict=False):
+            for begin, end in pairwise(here):
                 inside = any(first <= at + begin < last for first, last in spans)
                 both = (style or RichStyle.null()) + self._mark if inside else style
                 marked.append(Piece(text[begin:end], both))

@@ -85,9 +85,9 @@ class Segmenter:
         for line in lines:
             self._complete(self._shorten(line, out), out)
         self._partial = self._shorten(self._partial, out)
-        if not self._begun and self._blank and self._lines and not self._fence and not self._plain:
-            if _CERTAIN.match(self._partial):
-                self._begin(self._partial, out)
+        open_to_it = self._blank and self._lines and not self._begun and not self._fence and not self._plain
+        if open_to_it and _CERTAIN.match(self._partial):
+            self._begin(self._partial, out)
         return out
 
     def finish(self) -> list[Segment]:
@@ -238,7 +238,7 @@ class Segmenter:
         self._indent = 0
 
     def _segment(self, lines: list[str], joint: str) -> Segment | None:
-        if self._plain or self._in_line and not self._head:
+        if self._plain or (self._in_line and not self._head):
             kind: SegmentKind = "plain" if self._plain else "inline"
             return Segment("\n".join(lines), kind, self._gap, joint, self._indent) if lines else None
         fenced = bool(self._head) or bool(lines and _FENCE.match(lines[0]))

@@ -33,7 +33,7 @@ class Piece:
 
 
 class View:
-    """An entry and its pieces. It is cut into pieces when it comes near the window; until then its height is a guess."""
+    """An entry and its pieces. It is cut into them when it comes near the window; until then its height is a guess."""
 
     def __init__(self, entry: Entry, width: int) -> None:
         self.entry = entry
@@ -164,7 +164,7 @@ def ending(entry: Entry) -> Iterator[Piece]:
 
 def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
     """Return the rows of a piece."""
-    segment, sign = piece.segment, signs()
+    segment = piece.segment
     match piece.kind:
         case "body":
             return draw_segment(segment, pen)
@@ -173,24 +173,22 @@ def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
         case "user":
             return _user(segment, pen, selected=selected)
         case "title":
-            pointer = f"{sign.pointer} " if selected else MARGIN
-            title = clean(segment.source.replace("\n", " "))
-            room = max(1, pen.width - len(MARGIN))
-            if cell_len(title) > room:
-                title = set_cell_size(title, room - 1) + sign.ellipsis
-            return [pen.blank, pen.row([(title, "bold $text-muted")], lead=((pointer, "bold $accent"),))]
+            return _title(segment.source, pen, selected=selected)
         case "fold":
-            pointer = sign.unfolded if segment.source[0] == "-" else sign.pointer
-            words = segment.source[1:]
+            unfolded, words = segment.source[0] == "-", segment.source[1:]
+            pointer = signs().unfolded if unfolded else signs().pointer
             return [pen.row([(words, _THOUGHT_STYLE)], lead=((f"{MARGIN}{pointer} ", "$text-muted"),))]
-        case "error":
-            return _signed(segment.source, pen, sign.failed, "$error")
-        case "mark":
-            return _signed(segment.source, pen, sign.warning, "$warning")
-        case "status":
-            return _signed(segment.source, pen, sign.live, "$text-muted", "$accent")
-        case "note":
-            return _signed(segment.source, pen, " " if segment.repeated else sign.elbow, "$text-muted", "$rule")
+        case kind:
+            return _signed(segment, pen, kind)
+
+
+def _title(text: str, pen: Pen, *, selected: bool) -> list[Row]:
+    text = clean(text.replace("\n", " "))
+    room = max(1, pen.width - len(MARGIN))
+    if cell_len(text) > room:
+        text = set_cell_size(text, room - 1) + signs().ellipsis
+    pointer = f"{signs().pointer} " if selected else MARGIN
+    return [pen.blank, pen.row([(text, "bold $text-muted")], lead=((pointer, "bold $accent"),))]
 
 
 def _user(segment: Segment, pen: Pen, *, selected: bool) -> list[Row]:
@@ -203,7 +201,15 @@ def _user(segment: Segment, pen: Pen, *, selected: bool) -> list[Row]:
     return [pen.blank, *rows] if segment.gap else rows
 
 
-def _signed(text: str, pen: Pen, sign: str, style: str, sign_style: str = "") -> list[Row]:
-    first: tuple[Part, ...] = ((f"{MARGIN}{sign} ", sign_style or f"bold {style}"),)
+def _signed(segment: Segment, pen: Pen, kind: str) -> list[Row]:
+    """Draw a line that begins with a sign."""
+    all_signs = signs()
+    sign, sign_style, style = {
+        "error": (all_signs.failed, "bold $error", "$error"),
+        "mark": (all_signs.warning, "bold $warning", "$warning"),
+        "status": (all_signs.live, "$accent", "$text-muted"),
+        "note": (" " if segment.repeated else all_signs.elbow, "$rule", "$text-muted"),
+    }[kind]
+    first: tuple[Part, ...] = ((f"{MARGIN}{sign} ", sign_style),)
     rest: tuple[Part, ...] = ((MARGIN + " " * (cell_len(sign) + 1), ""),)
-    return plain(text, pen, first, rest, style)
+    return plain(segment.source, pen, first, rest, style)

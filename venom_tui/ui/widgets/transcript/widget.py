@@ -389,7 +389,8 @@ class Transcript(ScrollView, can_focus=True):
 
     def _load_lexers(self) -> None:
         """Load the lexers that were asked for, in a thread; then draw the code again."""
-        if any([LEXERS.load(language) for language in LEXERS.take_wanted()]) and self.is_attached:
+        loaded = [LEXERS.load(language) for language in LEXERS.take_wanted()]
+        if any(loaded) and self.is_attached:
             self.app.call_from_thread(self._redraw_code)
 
     def _redraw_code(self) -> None:
