@@ -47,6 +47,7 @@ def test_folded_rows_fit_and_hold_all(text: str, width: int) -> None:
         ("größere wörter", ["größere", "wörter"]),
         ("", [""]),
         ("a\n\nb", ["a", "", "b"]),
+        ("\u200d\u200daaaaaaa。", ["\u200d\u200daaaaaaa", "。"]),
     ],
 )
 def test_wrap(text: str, expected: list[str]) -> None:

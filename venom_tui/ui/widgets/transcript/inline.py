@@ -12,6 +12,9 @@ Part = tuple[str, str]
 _CLOSERS = frozenset("、。，．！？：；）］｝」』】〉》”’ー々…‥")
 """Wide characters that should not begin a row."""
 
+JOINERS = "\u200d\ufe0f"
+"""What changes the character before it; where there is none, it is not drawn."""
+
 
 class Inline:
     """A text of which parts have styles. Lines in it are separated by newlines."""
@@ -97,9 +100,20 @@ def _wrap_line(plain: str, begin: int, end: int, width: int) -> list[Cut]:
     return cuts
 
 
+def _graphemes(line: str) -> list[tuple[int, int, int]]:
+    """Return begin, end and cells of what must not be torn apart."""
+    bare = line.lstrip(JOINERS)
+    spans: list[tuple[int, int, int]] = split_graphemes(bare)[0]
+    skipped = len(line) - len(bare)
+    if not skipped:
+        return spans
+    # What joins nothing swallows the character after it for rich, but is not drawn (see `Pen`): that character is seen.
+    return [(0, skipped, 0), *((first + skipped, last + skipped, cells) for first, last, cells in spans)]
+
+
 def _wrap_wide(line: str, begin: int, width: int) -> list[Cut]:
     cuts: list[Cut] = []
-    spans = split_graphemes(line)[0]
+    spans = _graphemes(line)
     start = used = index = 0  # `start`: where the row begins in the line; `used`: its cells so far
     # Where the row may end, the grapheme and the character that the next one begins with, the joint.
     chance: tuple[int, int, int, str] | None = None
@@ -134,7 +148,7 @@ def _fold_line(plain: str, begin: int, end: int, width: int) -> list[Cut]:
         starts = [*range(begin, end, width)] or [begin]
     else:
         starts, used = [begin], 0
-        for first, _, cells in split_graphemes(line)[0]:
+        for first, _, cells in _graphemes(line):
             if used + cells > width and begin + first > starts[-1]:
                 starts.append(begin + first)
                 used = 0

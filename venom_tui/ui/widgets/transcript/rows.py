@@ -14,7 +14,7 @@ from textual.strip import Strip
 from textual.style import Style
 
 from venom_tui.ui.text import clean
-from venom_tui.ui.widgets.transcript.inline import Cut, Inline, Part
+from venom_tui.ui.widgets.transcript.inline import JOINERS, Cut, Inline, Part
 
 WORDS_STYLE = "bold reverse"
 """How the words of a search are marked."""
@@ -98,7 +98,7 @@ class Pen:
         """Add a text, cut to the room that is left; return its cells."""
         if not text.isascii():
             # A joiner without the character before it would be counted in two ways.
-            text = text.lstrip("\u200d\ufe0f")
+            text = text.lstrip(JOINERS)
         cells = cell_len(text)
         if cells > room:
             text = set_cell_size(text, room)
