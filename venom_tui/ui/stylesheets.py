@@ -12,4 +12,5 @@ def stylesheets() -> list[str | PurePath]:
     folder = _PACKAGE / "styles"
     if not folder.is_dir():
         folder = _PACKAGE.parent / "styles"
-    return sorted(folder.glob("*.tcss"), key=lambda path: (path.name != "app.tcss", path.name))
+    sheets = sorted(folder.glob("*.tcss"), key=lambda path: (path.name != "app.tcss", path.name))
+    return [*sheets]

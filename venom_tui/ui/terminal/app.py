@@ -49,7 +49,7 @@ class TerminalApp(App[ResultT]):
     def __init__(self, *, plain_output: bool = False, **arguments: Any) -> None:
         self.plain_output = plain_output
         super().__init__(**arguments)
-        self.terminal = Terminal(self)  # type: ignore[arg-type]
+        self.terminal = Terminal(self)
         self.animation_level = "none"
         self._terminal_display = Display()
         self._frame_missed = False

@@ -6,7 +6,7 @@ not at all, so the shadow stays true when frames are dropped: the newest state i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
@@ -96,7 +96,7 @@ class Display:
             return False
         beside = [*range(left), *range(right, self.width)]
         if beside:
-            moved = zip(rows, rows[count:]) if by > 0 else zip(rows[count:], rows)
+            moved = zip(rows, rows[count:], strict=False) if by > 0 else zip(rows[count:], rows, strict=False)
             differing = sum(1 for row, other in moved for x in beside if row.cells[x] != other.cells[x])
             differing += count * len(beside)
             if differing * 3 > (right - left) * (len(rows) - count):
@@ -110,7 +110,7 @@ class Display:
         dirty: dict[int, list[tuple[int, int]]] = {}
         repaired = [
             self._repair(y, old, moved_row, left, right, dirty)
-            for y, (old, moved_row) in enumerate(zip(rows, ordered), top)
+            for y, (old, moved_row) in enumerate(zip(rows, ordered, strict=True), top)
         ]
         self._rows[top:bottom] = repaired
         text, _ = self._emit(dirty)
@@ -145,7 +145,7 @@ class Display:
 
     def _chop_spans(self, update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
         for y, x1, x2 in update.spans:
-            for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items()):
+            for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
                 if strip is None or x > x2 or end <= x1:
                     continue
                 if end > x2:
@@ -164,11 +164,8 @@ class Display:
         if not length:
             return
         if before is None or before.cell_length != length:
-            end = x + length
-            if end > self.width:
-                strip, length, end = strip.crop(0, self.width - x), self.width - x, self.width
-            for other in [at for at, drawn in strips.items() if at < end and at + drawn.cell_length > x]:
-                del strips[other]
+            strip = self._make_room(strips, x, strip)
+            length = strip.cell_length
         elif before._segments == strip._segments:
             strips[x] = strip
             return
@@ -189,12 +186,21 @@ class Display:
         else:
             self._compare(old, new, x, ranges)
 
+    def _make_room(self, strips: dict[int, Strip], x: int, strip: Strip) -> Strip:
+        """Forget the strips that one at `x` covers, whole or in part; return what of it is within the terminal."""
+        end = x + strip.cell_length
+        if end > self.width:
+            strip, end = strip.crop(0, self.width - x), self.width
+        for other in [at for at, drawn in strips.items() if at < end and at + drawn.cell_length > x]:
+            del strips[other]
+        return strip
+
     @staticmethod
     def _compare(
         old: list[Cell | None], new: list[Cell | None] | list[Cell], x: int, ranges: list[tuple[int, int]]
     ) -> None:
         """Add the ranges of columns in which two runs of cells differ."""
-        changed = [at for at, (a, b) in enumerate(zip(old, new), x) if a != b]
+        changed = [at for at, (a, b) in enumerate(zip(old, new, strict=True), x) if a != b]
         if not changed:
             return
         start = last = changed[0]
@@ -212,46 +218,53 @@ class Display:
 
     def _emit(self, dirty: dict[int, list[tuple[int, int]]]) -> tuple[str, int]:
         out: list[str] = []
-        append = out.append
         style = ""
         pieces = 0
         for y in sorted(dirty):
             ranges = dirty[y]
-            if not ranges:
-                continue
-            row = self._rows[y]
-            ranges.sort()
-            if row.special:
-                self._widen(row, ranges)
-            cells = row.cells
-            at: int | None = None  # the cursor's column, where it is known to be on this row
-            end = 0
-            for start, stop in ranges:
-                start = max(start, end)
-                if start >= stop:
-                    continue
-                if at is not None and 0 <= start - at <= _GAP and None not in cells[at:start]:
-                    start = at  # the gap between two spans, cheaper written than skipped
-                elif at is None:
-                    append(f"\x1b[{y + 1};{start + 1}H" if start else f"\x1b[{y + 1}H")
-                    pieces += 1
-                else:
-                    append(f"\x1b[{start - at}C")
-                end = stop
-                self.cells_written += stop - start
-                if row.special:
-                    style, at = self._emit_special(y, start, stop, style, append)
-                    continue
-                for cell in cells[start:stop]:
-                    text, key = cell  # type: ignore[misc]
-                    if key is not style and key != style:
-                        append(transition(style, key))
-                        style = key
-                    append(text)
-                at = stop if stop < self.width else None  # the right margin: terminals differ on where the cursor is
+            if ranges:
+                ranges.sort()
+                style, begun = self._emit_row(y, ranges, style, out.append)
+                pieces += begun
         if style:
-            append(transition(style, ""))
+            out.append(transition(style, ""))
         return "".join(out), pieces
+
+    def _emit_row(
+        self, y: int, ranges: list[tuple[int, int]], style: str, append: Callable[[str], None]
+    ) -> tuple[str, int]:
+        """Write ranges of columns of a row; return the style in which that ends, and in how many pieces it was."""
+        row = self._rows[y]
+        if row.special:
+            self._widen(row, ranges)
+        cells = row.cells
+        at: int | None = None  # the cursor's column, where it is known to be on this row
+        pieces = end = 0
+        for start, stop in ranges:
+            start = max(start, end)
+            if start >= stop:
+                continue
+            if at is not None and 0 <= start - at <= _GAP and None not in cells[at:start]:
+                start = at  # the gap between two spans, cheaper written than skipped
+            elif at is None:
+                append(f"\x1b[{y + 1};{start + 1}H" if start else f"\x1b[{y + 1}H")
+                pieces += 1
+            else:
+                append(f"\x1b[{start - at}C")
+            end = stop
+            self.cells_written += stop - start
+            if row.special:
+                style, at = self._emit_special(y, start, stop, style, append)
+                continue
+            for cell in cells[start:stop]:
+                # Cells that are written are known; to ask each whether it is None would cost time in the busiest loop.
+                text, key = cell  # type: ignore[misc]
+                if key is not style and key != style:
+                    append(transition(style, key))
+                    style = key
+                append(text)
+            at = stop if stop < self.width else None  # the right margin: terminals differ on where the cursor is
+        return style, pieces
 
     def _widen(self, row: Row, ranges: list[tuple[int, int]]) -> None:
         """Let ranges hold wide characters whole, and the rest of the row after a cluster of disputed width."""
@@ -274,8 +287,9 @@ class Display:
                     ]
                     return
 
-    def _emit_special(self, y: int, start: int, stop: int, style: str, append: object) -> tuple[str, int | None]:
-        assert callable(append)
+    def _emit_special(
+        self, y: int, start: int, stop: int, style: str, append: Callable[[str], None]
+    ) -> tuple[str, int | None]:
         cells = self._rows[y].cells
         misplaced = False
         for x in range(start, stop):

@@ -4,8 +4,8 @@ What differs from `textual.drivers.linux_driver` (8.2.8), and why:
 
 - Output goes through `Output`. The stock driver hands it to a thread with a queue of 30 entries, which blocks the event
   loop when nobody reads the terminal.
-- Input is read on the event loop. The stock driver's thread wakes ten times a second, takes up to 0.2 s to end, and spins
-  when the terminal is gone.
+- Input is read on the event loop. The stock driver's thread wakes ten times a second, takes up to 0.2 s to end, and
+  spins when the terminal is gone.
 - The end of the terminal (EIO, end of file) ends the application as SIGHUP does.
 - Leaving application mode takes `LEAVE_S` at most, also when nobody reads the terminal, which then finds the sequences
   that restore it when it is read again.
@@ -34,6 +34,8 @@ from venom_tui.ui.terminal.output import Output, open_again
 if TYPE_CHECKING:
     from textual.message import Message
 
+    from venom_tui.ui.terminal.app import TerminalApp
+
 LEAVE_S = 0.4
 """Seconds that the terminal is given to take what is left; then that is dropped for the sequences that restore it."""
 
@@ -49,10 +51,12 @@ _MOUSE_MODES = (1000, 1003, 1015, 1006)
 
 def usable() -> bool:
     """Return whether this process has a terminal that this driver can drive; if not, the stock driver has to."""
+    if sys.__stdin__ is None:
+        return False
     try:
-        os.close(open_again(sys.__stdin__.fileno()))  # type: ignore[union-attr]
+        os.close(open_again(sys.__stdin__.fileno()))
         os.close(open_again(_output_descriptor()))
-    except (OSError, ValueError, AttributeError):  # no such stream, closed, no terminal
+    except (OSError, ValueError):  # no terminal; closed
         return False
     return True
 
@@ -67,8 +71,10 @@ def _output_descriptor() -> int:
 class TerminalDriver(LinuxDriver):
     """Drives the terminal of a `TerminalApp`, which is told what happens through its `_terminal_*` methods."""
 
+    _app: TerminalApp[Any]
+
     def __init__(
-        self, app: Any, *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
+        self, app: TerminalApp[Any], *, debug: bool = False, mouse: bool = True, size: tuple[int, int] | None = None
     ) -> None:
         super().__init__(app, debug=debug, mouse=mouse, size=size)
         self.output: Output | None = None

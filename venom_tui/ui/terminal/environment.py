@@ -6,13 +6,13 @@ import os
 from collections.abc import MutableMapping
 
 LOCAL_FPS = 240
-"""Repaints a second at most. The timer stops while nothing is dirty; a high rate only shortens the way from key to paint."""
+"""Repaints a second at most. The timer stops while nothing is dirty; a high rate only shortens the way to the paint."""
 
 SSH_FPS = 60
 """The same over SSH, where each repaint costs packets."""
 
 LOCAL_ESCAPE_MS = 200
-"""Milliseconds after which a lone ESC byte counts as the Esc key: longer than a sequence is ever torn on one machine."""
+"""Milliseconds after which a lone ESC byte is the Esc key: longer than a sequence is ever torn on one machine."""
 
 SSH_ESCAPE_MS = 300
 """The same over SSH, where a sequence may be torn by the network."""

@@ -1,8 +1,8 @@
 """Turns the bytes that a terminal sends into Textual's events.
 
-Textual's parser decides by time whether an escape sequence has ended, and types what it does not understand as if it were
-keys. So it is given whole sequences only: an unfinished one is held back until the rest comes, replies to questions that
-nobody asked are dropped, and a bracketed paste becomes one event however long and however torn it is.
+Textual's parser decides by time whether an escape sequence has ended, and types what it does not understand as if it
+were keys. So it is given whole sequences only: an unfinished one is held back until the rest comes, replies to
+questions that nobody asked are dropped, and a bracketed paste becomes one event however long and however torn it is.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ class KeyDecoder:
                 continue
             yield from self._parser.feed(token[0])
             if token.lastgroup is not None:
-                # Whatever the parser still waits for will not come: an alt and a key, or a sequence that it does not know.
+                # Whatever the parser still waits for will not come: an alt and a key, or a sequence unknown to it.
                 rest = self._give_up_waiting()
                 if token.lastgroup == "escape":
                     yield from rest

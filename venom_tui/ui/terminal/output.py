@@ -104,7 +104,7 @@ class Output:
             self._watch()
 
     def flush(self, limit_s: float) -> bool:
-        """Wait until everything is taken, at most `limit_s` seconds; return whether it is. For the end of the program."""
+        """Wait until all is taken, at most `limit_s` seconds; return whether it is. For the end of the program."""
         deadline = time.monotonic() + limit_s
         poll = select.poll()
         poll.register(self._descriptor, select.POLLOUT)

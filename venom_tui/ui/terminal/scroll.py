@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.errors import NoWidget
 from textual.screen import Screen
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from venom_tui.ui.terminal.app import TerminalApp
 
 
-def scroll_rows(app: TerminalApp[object], widget: Widget, by: int) -> bool:
+def scroll_rows(app: TerminalApp[Any], widget: Widget, by: int) -> bool:
     """Move the rows of the widget's content in the terminal, if that is safe; return whether it was done."""
     driver = app._driver_of_ours
     if driver is None or driver.output is None or driver.output.busy or not by or app._frame_missed:
@@ -23,7 +23,7 @@ def scroll_rows(app: TerminalApp[object], widget: Widget, by: int) -> bool:
         return False
     area = widget.scrollable_content_region
     try:
-        if not area or area not in screen.find_widget(widget).clip or _is_covered(screen, widget):
+        if not area or not screen.find_widget(widget).clip.contains_region(area) or _is_covered(screen, widget):
             return False
     except NoWidget:
         return False

@@ -19,12 +19,13 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 class QuitSignals:
     """Turns SIGTERM and SIGHUP into one orderly quit.
 
-    The first signal starts `quit`; another one within `GRACE_S` is part of the same goodbye (a dropped connection sends
-    both), a later one, or `LIMIT_S`, calls `last_resort` (which restores the terminal) and ends the process.
+    The first signal starts `orderly_quit`; another one within `GRACE_S` is part of the same goodbye (a dropped
+    connection sends both), a later one, or `LIMIT_S`, calls `last_resort` (which restores the terminal) and ends the
+    process.
     """
 
-    def __init__(self, quit: Callable[[str], Awaitable[None]], last_resort: Callable[[], None]) -> None:
-        self._quit = quit
+    def __init__(self, orderly_quit: Callable[[str], Awaitable[None]], last_resort: Callable[[], None]) -> None:
+        self._orderly_quit = orderly_quit
         self._last_resort = last_resort
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +61,7 @@ class QuitSignals:
             self._end(number)
 
     async def _run(self, reason: str) -> None:
-        await self._quit(reason)
+        await self._orderly_quit(reason)
 
     def _end(self, number: int) -> None:
         self._last_resort()

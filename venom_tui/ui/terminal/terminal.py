@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from textual.widget import Widget
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Terminal:
     """The terminal as widgets see it; `app.terminal`."""
 
-    def __init__(self, app: TerminalApp[object]) -> None:
+    def __init__(self, app: TerminalApp[Any]) -> None:
         self._app = app
 
     @property
@@ -36,9 +36,10 @@ class Terminal:
     def scroll_rows(self, widget: Widget, by: int) -> bool:
         """Let the terminal move the rows of `widget` by `by` lines (positive: up) before the next repaint.
 
-        True: the rows that moved need no repaint; the caller refreshes those that came into view and those that changed.
-        False: nothing was done, the caller refreshes every row that differs. To be called only when what the screen
-        shows of the widget is what it refreshed last; scrollbars, borders and what stands beside the widget stay.
+        True: the rows that moved need no repaint; the caller refreshes those that came into view and those that
+        changed. False: nothing was done, the caller refreshes every row that differs. To be called only when what the
+        screen shows of the widget is what it refreshed last; scrollbars, borders and what stands beside the widget
+        stay.
         """
         from venom_tui.ui.terminal.scroll import scroll_rows
 
