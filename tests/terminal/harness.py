@@ -430,10 +430,7 @@ class Terminal:
                 if self.rate:
                     start, count = time.monotonic(), 0
                 continue
-            try:
-                data = os.read(self.master, wanted)
-            except OSError:  # EIO: the program has ended
-                data = b""
+            data = self._available(wanted)
             if not data:
                 break
             count += len(data)
@@ -450,6 +447,12 @@ class Terminal:
         with self._changed:
             self._ended = True
             self._changed.notify_all()
+
+    def _available(self, most: int) -> bytes:
+        try:
+            return os.read(self.master, most)
+        except OSError:  # EIO: the program has ended
+            return b""
 
     def _replies(self) -> bytes:
         reply = b""

@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import random
 import sys
+from typing import ClassVar
 
 from venom_tui.ui.terminal.environment import prepare
 
 prepare()
 
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
+from textual.coordinate import Coordinate
 from textual.geometry import Region, Size
 from textual.screen import ModalScreen, Screen
 from textual.scroll_view import ScrollView
@@ -25,9 +27,14 @@ from textual.widgets import DataTable, Footer, Header, Input, Log, Static
 from venom_tui.ui.terminal.app import TerminalApp
 
 WORDS = [
-    "plain", "words", "of", "text", "日本語", "한국어", "naïve", "e\u0301le\u0300ve", "🚀", "👩‍💻", "❤️", "🇩🇪", "👍🏽", "│─┼", "▁▂▃▅▇",
-    "नमस्ते", "x" * 9, "1234.5", "…", "tab\tin", "esc\x1b[31mred", "c1\x9b31m", "bidi\u202eabc",
+    "plain", "words", "of", "text", "日本語", "한국어", "naïve", "e\u0301le\u0300ve", "🚀", "👩‍💻", "❤️", "🇩🇪", "👍🏽",
+    "│─┼", "▁▂▃▅▇", "नमस्ते", "x" * 9, "1234.5", "…", "tab\tin", "esc\x1b[31mred", "c1\x9b31m", "bidi\u202eabc",
 ]  # fmt: skip
+CHANGES = [
+    "words", "words", "rows", "rows", "rows", "table", "cell", "log", "side", "toast", "dialog", "other", "narrow",
+    "dark", "input", "focus",
+]  # fmt: skip
+"""What a step does, the frequent ones more than once; each is a method `change_…` of the application."""
 
 
 class Rows(ScrollView):
@@ -51,6 +58,7 @@ class Rows(ScrollView):
         self.texts += texts
         old, self.top = self.top, max(0, len(self.texts) - height)
         by = self.top - old
+        assert isinstance(self.app, TerminalApp)
         if by and by < height and self.app.terminal.scroll_rows(self, by):
             self.scrolled += 1
             self.refresh(Region(0, height - by, self.size.width + 1, by))
@@ -66,7 +74,7 @@ class Rows(ScrollView):
 
 
 class Other(Screen[None]):
-    BINDINGS = [("o", "app.pop_screen", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [("o", "app.pop_screen", "Back")]
 
     def compose(self) -> ComposeResult:
         yield Header()
@@ -86,7 +94,7 @@ class Changes(TerminalApp[None]):
     #left { width: 24; } #table { height: 8; } #log { height: 6; } Input { height: 3; }
     #words { height: 4; background: $surface; } .narrow #left { display: none; }
     """
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f8", "step", "Next", priority=True),
         Binding("ctrl+l", "redraw", "Redraw", priority=True),
         Binding("ctrl+q", "quit", "Quit", priority=True),
@@ -122,42 +130,56 @@ class Changes(TerminalApp[None]):
     def words(self, most: int = 8) -> str:
         return " ".join(self.random.choice(WORDS) for _ in range(self.random.randint(0, most)))
 
+    @property
+    def main(self) -> Screen[object]:
+        return self.screen_stack[0]
+
     def action_step(self) -> None:
-        choice = self.random.choice(
-            ["words", "words", "rows", "rows", "rows", "table", "cell", "log", "side", "toast", "dialog", "other", "narrow",
-             "dark", "input", "focus"]
-        )  # fmt: skip
-        main = self.screen_stack[0]
-        if choice == "words":
-            main.query_one("#words", Static).update(Content("\n".join(self.words() for _ in range(4))))
-        elif choice == "rows":
-            for _ in range(self.random.choice([1, 1, 1, 2])):
-                main.query_one(Rows).add([self.words() for _ in range(self.random.randint(1, 4))])
-        elif choice == "table":
-            main.query_one(DataTable).move_cursor(row=self.random.randrange(40))
-        elif choice == "cell":
-            main.query_one(DataTable).update_cell_at((self.random.randrange(40), 1), self.words(2).replace("\x1b", ""))
-        elif choice == "log":
-            main.query_one(Log).write_line(self.words())
-        elif choice == "side":
-            main.query_one("#left").scroll_to(y=self.random.randrange(20), animate=False)
-        elif choice == "toast":
-            self.notify(self.words().replace("[", "("), timeout=self.random.choice([0.2, 60]), markup=False)
-        elif choice == "dialog":
-            self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Dialog())
-        elif choice == "other":
-            self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Other())
-        elif choice == "narrow":
-            main.toggle_class("narrow")
-        elif choice == "dark":
-            self.theme = self.random.choice(["textual-dark", "textual-light", "ansi-dark", "nord"])
-        elif choice == "input":
-            main.query_one(Input).value = self.words(3).replace("\t", "").replace("\x1b", "")
-        elif choice == "focus":
-            if len(self.screen_stack) == 1:
-                self.screen.set_focus(self.random.choice([main.query_one(DataTable), None]))
+        getattr(self, f"change_{self.random.choice(CHANGES)}")()
         self.steps += 1
         self.call_after_refresh(self.tell)
+
+    def change_words(self) -> None:
+        self.main.query_one("#words", Static).update(Content("\n".join(self.words() for _ in range(4))))
+
+    def change_rows(self) -> None:
+        for _ in range(self.random.choice([1, 1, 1, 2])):
+            self.main.query_one(Rows).add([self.words() for _ in range(self.random.randint(1, 4))])
+
+    def change_table(self) -> None:
+        self.main.query_one(DataTable).move_cursor(row=self.random.randrange(40))
+
+    def change_cell(self) -> None:
+        place = Coordinate(self.random.randrange(40), 1)
+        self.main.query_one(DataTable).update_cell_at(place, self.words(2).replace("\x1b", ""))
+
+    def change_log(self) -> None:
+        self.main.query_one(Log).write_line(self.words())
+
+    def change_side(self) -> None:
+        self.main.query_one("#left").scroll_to(y=self.random.randrange(20), animate=False)
+
+    def change_toast(self) -> None:
+        self.notify(self.words().replace("[", "("), timeout=self.random.choice([0.2, 60]), markup=False)
+
+    def change_dialog(self) -> None:
+        self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Dialog())
+
+    def change_other(self) -> None:
+        self.pop_screen() if len(self.screen_stack) > 1 else self.push_screen(Other())
+
+    def change_narrow(self) -> None:
+        self.main.toggle_class("narrow")
+
+    def change_dark(self) -> None:
+        self.theme = self.random.choice(["textual-dark", "textual-light", "ansi-dark", "nord"])
+
+    def change_input(self) -> None:
+        self.main.query_one(Input).value = self.words(3).replace("\t", "").replace("\x1b", "")
+
+    def change_focus(self) -> None:
+        if len(self.screen_stack) == 1:
+            self.screen.set_focus(self.random.choice([self.main.query_one(DataTable), None]))
 
     def tell(self) -> None:
         scrolled = self.screen_stack[0].query_one(Rows).scrolled

@@ -11,13 +11,15 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from venom_tui.ui.terminal.environment import prepare
 
 prepare()
 
+from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import Footer, Header, Input, Static
 
@@ -33,7 +35,10 @@ def resident_kib() -> int:
 
 class Stalled(TerminalApp[None]):
     CSS = "#filler { height: 1fr; }"
-    BINDINGS = [Binding("escape", "note('escape')", "Note"), Binding("ctrl+q", "quit", "Quit", priority=True)]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "note('escape')", "Note"),
+        Binding("ctrl+q", "quit", "Quit", priority=True),
+    ]
 
     def __init__(self, notes: Path, plain: bool) -> None:
         super().__init__(plain_output=plain)
@@ -66,7 +71,8 @@ class Stalled(TerminalApp[None]):
             self.query_one("#filler", Static).update(Content("\n".join(rows)), layout=False)
             self.query_one("#tick", Static).update(f"tick {self.ticks}", layout=False)
             if self.ticks % 20 == 0:
-                kept = self._driver_of_ours.output.kept_bytes if self._driver_of_ours else -1
+                output = self._driver_of_ours.output if self._driver_of_ours else None
+                kept = output.kept_bytes if output is not None else -1
                 self.note(f"lag {self.worst:.3f} ticks {self.ticks} memory {resident_kib()} kept {kept}")
 
     def note(self, text: str) -> None:
@@ -76,11 +82,11 @@ class Stalled(TerminalApp[None]):
         self.still = not self.still
         self.note(text)
 
-    def on_paste(self, event: object) -> None:
-        self.note(f"paste {len(event.text)}")  # type: ignore[attr-defined]
+    def on_paste(self, event: events.Paste) -> None:
+        self.note(f"paste {len(event.text)}")
 
-    def on_key(self, event: object) -> None:
-        self.note(f"key {event.key}")  # type: ignore[attr-defined]
+    def on_key(self, event: events.Key) -> None:
+        self.note(f"key {event.key}")
 
     async def orderly_quit(self, reason: str) -> None:
         self.note(f"quit {reason}")
