@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,18 +10,37 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.store.support import dead_owner, elsewhere
 from venom_tui.core.errors import Interrupted, LoadFailed, NotFound, VenomError
 from venom_tui.core.events import EventBus, OperationChanged, StoreTrouble, Subscription
 from venom_tui.core.operations import runner as module
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.owner import Owner
 from venom_tui.core.store.database import Database
-from venom_tui.core.store.operations import OperationStore
+from venom_tui.core.store.operations import Entry, OperationStore
 from venom_tui.core.types.operation import Operation, OperationState
 
-from ..store.support import dead_owner, elsewhere
-
 S = OperationState
+
+
+class Written(OperationStore):
+    """A store that tells when it was written to."""
+
+    def __init__(self, database: Database, now: Callable[[], datetime]) -> None:
+        super().__init__(database, now)
+        self.written = asyncio.Condition()
+
+    async def save(self, operation: Operation, owner: Owner) -> None:
+        await super().save(operation, owner)
+        await self._tell()
+
+    async def beat(self, ids: Sequence[str], now: datetime) -> None:
+        await super().beat(ids, now)
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self.written:
+            self.written.notify_all()
 
 
 class Rig:
@@ -32,7 +51,7 @@ class Rig:
         self.events = events
         self.bus = bus
         self.time = datetime(2026, 3, 1, tzinfo=UTC)
-        self.store = OperationStore(database, lambda: self.time)
+        self.store = Written(database, lambda: self.time)
         self.owner = owner
         self.runner = self.another()
 
@@ -45,6 +64,12 @@ class Rig:
 
     async def states(self) -> dict[str, OperationState]:
         return {target: operation.state for target, operation in (await self.stored()).items()}
+
+    async def until(self, target: str, condition: Callable[[Entry], bool]) -> None:
+        """Wait until the row of a target is as it should be."""
+        async with asyncio.timeout(5), self.store.written:
+            while not any(e.operation.target == target and condition(e) for e in await self.store.list()):
+                await self.store.written.wait()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -156,9 +181,7 @@ async def test_one_queue_for_each_runtime(rig: Rig) -> None:
     tasks = [first.start("1", runtime="x"), second.start("2", runtime="x"), other.start("3", runtime="y")]
     await first.begun.wait()
     await other.begun.wait()
-    async with asyncio.timeout(5):
-        while (await rig.states()).get("2") is not S.QUEUED:
-            await asyncio.sleep(0.005)
+    await rig.until("2", lambda entry: entry.operation.state is S.QUEUED)
     assert not second.begun.is_set()
     first.end.set()
     await second.begun.wait()
@@ -303,9 +326,7 @@ async def test_progress_is_seen_at_once_and_written_behind(rig: Rig, work: Work)
         5,
     )
     assert (await rig.stored())["m"].bytes_done is None
-    async with asyncio.timeout(5):
-        while (await rig.stored())["m"].bytes_done != 10:
-            await asyncio.sleep(0.02)
+    await rig.until("m", lambda entry: entry.operation.bytes_done == 10)
     work.end.set()
     await task
     work.progress.update(message="late")
@@ -399,9 +420,7 @@ async def test_a_heartbeat_while_it_runs(rig: Rig, work: Work, monkeypatch: pyte
     task = work.start()
     await work.begun.wait()
     rig.time += timedelta(hours=1)
-    async with asyncio.timeout(5):
-        while (await rig.store.list())[0].seen_at != rig.time:
-            await asyncio.sleep(0.01)
+    await rig.until("m", lambda entry: entry.seen_at == rig.time)
     work.end.set()
     await task
 

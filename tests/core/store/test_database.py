@@ -157,7 +157,7 @@ async def test_locked_by_another(folder: Path) -> None:
     database = await opened(folder, busy_timeout_s=0.02)
     other = sqlite3.connect(folder / "venom.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StoreError, match="kept venom.db locked"):
+    with pytest.raises(StoreError, match=r"kept venom\.db locked"):
         await database.write(put("first"))
     other.execute("COMMIT")
     other.close()

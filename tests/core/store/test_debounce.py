@@ -16,9 +16,11 @@ class Sink:
         self.times: list[float] = []
         self.broken = False
         self.arrived = asyncio.Event()
+        self.failed = asyncio.Event()
 
     async def __call__(self, values: dict[str, int]) -> None:
         if self.broken:
+            self.failed.set()
             raise StoreError("no space")
         self.batches.append(values)
         self.times.append(asyncio.get_running_loop().time())
@@ -84,8 +86,7 @@ async def test_a_failed_write_behind_is_tried_again(caplog: pytest.LogCaptureFix
     sink.broken = True
     debounce = Debounce(sink, delay_s=0.01, longest_s=0.02)
     debounce.put("a", 1)
-    while not caplog.records:
-        await asyncio.sleep(0.005)
+    await sink.failed.wait()
     await asyncio.sleep(0.5)  # two more tries
     assert [record.getMessage() for record in caplog.records] == ["a debounced write failed: no space"]
     sink.broken = False

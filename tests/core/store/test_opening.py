@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from venom_tui.core.errors import DiskFull, StoreDamaged, StoreError, StoreTooNe
 from venom_tui.core.store import failures, opening
 from venom_tui.core.store.database import Database
 
-from .support import ended, open_store
+from .support import Store, ended, open_store
 
 
 def garble(path: Path, *, page: int) -> None:
@@ -199,9 +200,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def fill(place: Path) -> Path:
     filler = place / "filler"
     with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        while True:
-            file.write(b"x" * 4096)
+        file.writelines(repeat(b"x" * 4096))
     return filler
+
+
+async def many_turns(store: Store, session_id: str) -> None:
+    for _ in range(50):
+        await store.sessions.begin_turn(session_id, "more " * 1000, request_id="r")
 
 
 async def test_a_full_disk_and_space_again(small_disk: Path) -> None:
@@ -211,8 +216,7 @@ async def test_a_full_disk_and_space_again(small_disk: Path) -> None:
         await store.say(session.id, "before", "fine")
         filler = fill(small_disk)
         with pytest.raises(DiskFull) as caught:
-            for _ in range(50):
-                await store.sessions.begin_turn(session.id, "more " * 1000, request_id="r")
+            await many_turns(store, session.id)
         assert "Free some space" in caught.value.hint
         assert await store.sessions.search("before")
         filler.unlink()

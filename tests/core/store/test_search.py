@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import string
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -24,7 +24,7 @@ async def seqs(store: Store, text: str, **options: int) -> list[int]:
 
 
 @pytest.fixture
-async def filled(store: Store) -> AsyncIterator[Store]:
+async def filled(store: Store) -> Store:
     session = await store.sessions.create(title="Birds of the south")
     await store.say(
         session.id,
@@ -33,7 +33,7 @@ async def filled(store: Store) -> AsyncIterator[Store]:
         "and foo_bar, foo-baz: C++?",
         "日本語のテキスト検索は難しい。Use kanji, or हिन्दी.",
     )
-    yield store
+    return store
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ Ask = Callable[[str, str], list[str]]
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ask]:
-    """Ask one store for a text after a prompt was said in a new session; return the prompts found. Used by all cases."""
+    """Ask the one store of all cases for a text after a prompt was said in a new session; return the prompts found."""
     with asyncio.Runner() as runner:
         opened = open_store(tmp_path_factory.mktemp("search") / "data")
         store = runner.run(opened.__aenter__())

@@ -1,4 +1,4 @@
-"""Other venom-tui processes, as the tests need them: `workers.py WHAT FOLDER …`. Each tells by lines what it has done."""
+"""Other venom-tui processes, as the tests need them: `workers.py WHAT FOLDER …`. Each tells in lines what it did."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def add_sessions(sessions: SessionStore, name: str, count: str) -> None:
 
 
 async def stream(sessions: SessionStore) -> None:
-    """Answer for ever: each committed prompt is told as `user SESSION TEXT`, each piece of text as `part TIME LENGTH`."""
+    """Answer for ever; tell each committed prompt as `user SESSION TEXT`, each piece of text as `part TIME LENGTH`."""
     session = await sessions.create()
     for number in range(10**6):
         text = f"prompt {number} of {session.id}"
