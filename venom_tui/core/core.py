@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from types import TracebackType
 
@@ -112,8 +113,8 @@ class Core:
         self.settings.set_stored(name, value)
         await self._settings_store.save(name, value)
 
-    def _run_behind(self, work: object) -> None:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # type: ignore[arg-type]
+    def _run_behind(self, work: Coroutine[object, object, None]) -> None:
+        task = asyncio.create_task(work)
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
 

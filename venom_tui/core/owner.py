@@ -28,10 +28,10 @@ class Owner:
         return cls(_machine_id(), _boot_id(), os.getpid(), start_time(os.getpid()) or 0, socket.gethostname())
 
     def alive(self, here: Owner) -> bool | None:
-        """Return whether the process lives, seen from `here`; None when that cannot be known. Reads /proc: not in the loop.
+        """Return whether the process lives, seen from `here`; None when that cannot be known.
 
         Machine ids are copied with disk images, so another host name is another machine as well; only a process of the
-        same boot and the same pid namespace can be looked at.
+        same boot and the same pid namespace can be looked at. That reads /proc: not for the event loop.
         """
         if self.boot_id == here.boot_id and self.machine_id == here.machine_id:
             return start_time(self.pid) == self.start_time

@@ -13,7 +13,7 @@ from venom_tui.core.types.session import Message, Timings, Usage
 from venom_tui.core.types.turn import TurnDelta, TurnThinking
 
 _KEEP_EVERY_S = 0.25
-"""How often the partial text is handed to the store, which debounces it further; joining it for each token would cost."""
+"""How often the partial text is handed to the store, which debounces it further: joining it for each token costs."""
 _CHECK_EVERY = 48
 """Characters between two looks for repetition."""
 
@@ -128,7 +128,7 @@ class StreamedAnswer:
         )
 
     def final_usage(self) -> Usage:
-        """Return the usage as reported; a missing speed is completion tokens over the time from the first to the last piece."""
+        """Return the usage as reported; a missing speed is taken from the time between the first and the last piece."""
         usage = self._usage
         if usage.tokens_per_second is None and usage.completion_tokens and self._first and self._last:
             elapsed = self._last - self._first

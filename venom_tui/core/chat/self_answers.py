@@ -51,7 +51,7 @@ def status_answer(active: ActiveModel | None, models: Sequence[ModelInfo], guard
 
 
 def _fitting(models: Sequence[ModelInfo], guard: GuardSnapshot) -> list[str]:
-    """Name the models whose file is larger than what is free; their KV cache comes on top, so "fits" would be a guess."""
+    """Name the models whose file is larger than what is free; the KV cache comes on top, so "fits" would be a guess."""
     free = (guard.host.ram_available_bytes or 0) + sum(gpu.memory_free_bytes or 0 for gpu in guard.gpus)
     too_large = [m for m in models if not m.loaded and m.size_bytes is not None and m.size_bytes > free]
     if not free or not too_large:

@@ -11,8 +11,8 @@ LONGEST_LINE = 16 * 1024 * 1024
 class SseDecoder:
     """Takes bytes cut anywhere and returns the data of complete events.
 
-    Lines end by LF or CRLF. Comments (`:`) and other fields than `data` are passed over. Several data lines of one event
-    are joined by a newline (WHATWG HTML, section 9.2).
+    Lines end by LF or CRLF. Comments (`:`) and other fields than `data` are passed over. Several data lines of one
+    event are joined by a newline (WHATWG HTML, section 9.2).
     """
 
     def __init__(self) -> None:
@@ -42,5 +42,4 @@ class SseDecoder:
 
     def end(self) -> list[bytes]:
         """Return the data of an event that the end of the stream cut off before its empty line."""
-        events = self.feed(b"\n\n") if self._rest or self._data else []
-        return events
+        return self.feed(b"\n\n") if self._rest or self._data else []

@@ -31,7 +31,7 @@ class _Seen:
 
 
 class ModelFiles:
-    """The GGUF files of this machine. `scan` is synchronous and reads headers only; unchanged files are not read again."""
+    """The GGUF files of this machine. `scan` is synchronous and reads headers only, of unchanged files none."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -111,7 +111,7 @@ def _info(name: str, path: Path, seen: _Seen, size: int, *, demonstration: bool 
 
 
 def demonstration_file() -> Path | None:
-    """Return the demonstration model's file; its package is found, never imported (it wants libraries that are not here)."""
+    """Return the demonstration model's file; its package is found, never imported (what it imports is not here)."""
     try:
         spec = importlib.util.find_spec(_DEMONSTRATION_PACKAGE)
     except (ImportError, ValueError):

@@ -1,8 +1,8 @@
 """Reads the header of a GGUF file: what the model is, without its weights.
 
 Layout (ggml's docs/gguf.md): magic, version, number of tensors, number of key-value pairs, the pairs, the tensors'
-names, shapes, types and offsets. Everything in it is untrusted: counts and lengths are checked before they are used, and
-long arrays (the vocabulary) are passed over.
+names, shapes, types and offsets. Everything in it is untrusted: counts and lengths are checked before they are used,
+and long arrays (the vocabulary) are passed over.
 """
 
 from __future__ import annotations
@@ -143,14 +143,15 @@ class _Reader:
         if kind == _ARRAY:
             if depth > 2:
                 raise GgufError("its arrays are nested too deeply")
-            return self._array(depth)
+            self._pass_over_array(depth)
+            return None
         form = _SCALARS.get(kind)
         if form is None:
             raise GgufError(f"it holds a value of the unknown type {kind}")
         return struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0]
 
-    def _array(self, depth: int) -> None:
-        """Pass over an array; nothing that is shown is one."""
+    def _pass_over_array(self, depth: int) -> None:
+        """Read past an array: nothing that is shown is one."""
         kind, length = self._number("I"), self._length()
         form = _SCALARS.get(kind)
         if form is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeAlias
 
 from venom_tui.core.errors import AmbiguousModel, LoadFailed, ModelNotFound, ReadOnly, UsageError
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
@@ -20,6 +21,8 @@ from venom_tui.core.types.model import ActiveModel, ModelInfo
 from venom_tui.core.types.request import GenerationParameters
 
 Status = Callable[[str], None]
+# Inside the class `list` is the method.
+Models: TypeAlias = list[ModelInfo]
 
 
 def _silent(_text: str) -> None:
@@ -43,10 +46,10 @@ class ModelManager:
         self._operations = operations
         self._events = events
         self._files = ModelFiles(settings.models_dir)
-        self._known: list[ModelInfo] | None = None
-        self._scan: asyncio.Task[list[ModelInfo]] | None = None
+        self._known: Models | None = None
+        self._scan: asyncio.Task[Models] | None = None
 
-    async def list(self, *, refresh: bool = False) -> list[ModelInfo]:
+    async def list(self, *, refresh: bool = False) -> Models:
         """Return all models; `refresh` looks at the files again."""
         models = await self._scanned(refresh=refresh)
         loaded = {(model.runtime, model.name) for model in self._runtimes.loaded()}
@@ -60,7 +63,7 @@ class ModelManager:
             for model in models
         ]
 
-    async def _scanned(self, *, refresh: bool) -> list[ModelInfo]:
+    async def _scanned(self, *, refresh: bool) -> Models:
         if self._known is None or refresh:
             if self._scan is None or self._scan.done():
                 self._scan = asyncio.create_task(asyncio.to_thread(self._files.scan), name="scan of model files")
@@ -103,7 +106,7 @@ class ModelManager:
         """Return which model answers the next prompt, and why; None when there is none."""
         return self._choose(await self._scanned(refresh=False))
 
-    def _choose(self, models: list[ModelInfo]) -> ActiveModel | None:
+    def _choose(self, models: Models) -> ActiveModel | None:
         usable = [model for model in models if not model.error]
         wanted = (self._settings.text("VENOM_ACTIVE_RUNTIME"), self._settings.text("VENOM_ACTIVE_MODEL"))
         gone = ""

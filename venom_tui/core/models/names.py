@@ -33,7 +33,7 @@ def check_name(name: str) -> str:
 
 
 def name_of_file(relative: str) -> str:
-    """Return the name under which a GGUF file is offered: its path in the models folder, without the suffix, made legal."""
+    """Return the name under which a GGUF file is offered: its path in the models folder without suffix, made legal."""
     stem = re.sub(r"\.gguf\Z", "", relative, flags=re.IGNORECASE)
     stem = re.sub(r"-00001-of-\d{5}\Z", "", stem)
     cleaned = re.sub(r"[^\w .:/@+()\[\]-]+", "_", sanitize_line(stem, LONGEST), flags=re.UNICODE)

@@ -30,7 +30,7 @@ class History:
         self._now = now
 
     async def list(self, limit: int | None, known: Mapping[str, Operation]) -> Operations:
-        """Return all operations, newest first; `known` ones of this process stand for their rows, or for missing rows."""
+        """Return all operations, newest first; `known` ones of this process stand for their rows, also missing ones."""
         entries = await self._store.list(limit)
         seen = await asyncio.to_thread(self._all_seen, entries)
         stored = {operation.id for operation in seen}

@@ -260,7 +260,7 @@ class OperationRunner:
         if tasks:
             _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
             for task in stuck:
-                # Work that does not let itself be cancelled: its end is recorded by us, and a later one changes nothing.
+                # Work that does not let itself be cancelled: its end is recorded here; a later one changes nothing.
                 operation = tasks[task].progress.operation
                 _log.error("%s %s did not end within %s s", operation.kind, operation.target, _CLOSE_LIMIT_S)
                 await self._save(replace(operation, state=OperationState.INTERRUPTED, finished_at=self._now()))

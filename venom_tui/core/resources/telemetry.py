@@ -133,7 +133,7 @@ class Telemetry:
                 self._wanted.remove(future)
 
     def history(self, name: str) -> tuple[float | None, ...]:
-        """Return a series of the last ten minutes (see `History`): shares of 0 to 1, each of ten seconds, newest last."""
+        """Return a series of the last ten minutes (see `History`): shares of 0 to 1, each of ten seconds, in order."""
         return self._history.of(name)
 
     # In the sampler's thread

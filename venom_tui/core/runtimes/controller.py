@@ -43,7 +43,7 @@ class LlmServerController:
         return self._embedded.loaded()
 
     async def endpoint(self, model: ModelInfo, *, status: Status, cause: str = "user") -> OpenAICompatibleClient:
-        """Return a client of the server that holds `model`; load it when it is not held, which takes seconds to minutes.
+        """Return a client of the server that holds `model`; load it when none does, which takes seconds to minutes.
 
         Loads are recorded as operations, and so is what had to leave for them.
 

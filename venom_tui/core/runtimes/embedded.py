@@ -154,9 +154,10 @@ class EmbeddedRuntime:
             await asyncio.wait({held.watcher}, timeout=_END_NOTICE_S)
         held = self._held.get(model)
         if held is None or not held.child.alive:
-            how = self._died.get(model, "")
+            died = self._died.get(model, "")
+            how = f" ({died})" if died else ""
             return RuntimeUnavailable(
-                f"The llama.cpp process that held {model} ended in the middle of its answer{f' ({how})' if how else ''}.",
+                f"The llama.cpp process that held {model} ended in the middle of its answer{how}.",
                 hint="Ask again: it is started anew.",
                 server_message=failure.server_message,
             )

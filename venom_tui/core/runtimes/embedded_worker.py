@@ -40,7 +40,8 @@ def main() -> int:
     os.nice(int(configuration.get("nice", 0)))
     server = _load(configuration)
     loading.clear()
-    print("READY " + json.dumps({"url": server.listening_address}), flush=True)
+    sys.stdout.write("READY " + json.dumps({"url": server.listening_address}) + "\n")
+    sys.stdout.flush()
     ended.wait()
     del server
     return 0

@@ -17,8 +17,8 @@ def usable_cpus() -> float:
 def default_threads(cpus: float) -> int:
     """Return one less than half of the CPUs, at least 1.
 
-    llama.cpp's threads spin while they wait for each other: as many threads as CPUs make every other load, this program's
-    own screen included, slow both down by more than ten times.
+    llama.cpp's threads spin while they wait for each other: as many threads as CPUs make every other load, this
+    program's own screen included, slow both down by more than ten times.
     """
     return max(1, math.floor(cpus / 2) - 1) if cpus > 3 else 1
 

@@ -144,7 +144,7 @@ class Database:
         return before is not None and before != self._version
 
     async def forget_deleted(self) -> None:
-        """Take what was deleted out of the -wal too; where another process reads just now, a later checkpoint does it."""
+        """Take what was deleted out of the -wal too; while another process reads, a later checkpoint does it."""
         if not self.network_file_system:
             await self._queued(self._checkpoint)
 

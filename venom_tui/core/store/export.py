@@ -21,17 +21,17 @@ FORMATS = ("md", "json")
 _SPEAKERS = {Role.USER: "You", Role.PROGRAM: "venom-tui", Role.SYSTEM: "System", Role.TOOL: "Tool"}
 
 
-def export_text(session: Session, messages: Sequence[Message], format: str) -> str:
-    """Return the session in a format.
+def export_text(session: Session, messages: Sequence[Message], kind: str) -> str:
+    """Return the session as Markdown or JSON.
 
     Raises:
-        UsageError: the format is neither `md` nor `json`.
+        UsageError: the kind is neither `md` nor `json`.
     """
-    if format == "md":
+    if kind == "md":
         return _markdown(session, messages)
-    if format == "json":
+    if kind == "json":
         return _json(session, messages)
-    raise UsageError(f"{sanitize_line(format, 20)!r} is no export format.", hint="There are md and json.")
+    raise UsageError(f"{sanitize_line(kind, 20)!r} is no export format.", hint="There are md and json.")
 
 
 def _json(session: Session, messages: Sequence[Message]) -> str:

@@ -73,8 +73,8 @@ async def clear_draft(db: aiosqlite.Connection, session_id: str) -> None:
 async def update(db: aiosqlite.Connection, answer: Message) -> bool:
     """Write a message that has ended over its row; return whether the row was there."""
     cursor = await db.execute(
-        "UPDATE messages SET content = ?, thinking = ?, state = ?, model = ?, runtime = ?, demonstration = ?, error = ?, "
-        "finish_reason = ?, measures = ?, owner = '', replaces = '' WHERE id = ?",
+        "UPDATE messages SET content = ?, thinking = ?, state = ?, model = ?, runtime = ?, demonstration = ?, "
+        "error = ?, finish_reason = ?, measures = ?, owner = '', replaces = '' WHERE id = ?",
         (
             answer.content,
             answer.thinking,
@@ -115,7 +115,8 @@ async def finish(db: aiosqlite.Connection, answer: Message, trace: RequestTrace 
         await db.execute("DELETE FROM messages WHERE id = ? AND session_id = ?", (replaced, answer.session_id))
     if trace is not None:
         await db.execute(
-            "INSERT OR REPLACE INTO traces (request_id, session_id, message_id, started_at, trace) VALUES (?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO traces (request_id, session_id, message_id, started_at, trace) "
+            "VALUES (?, ?, ?, ?, ?)",
             (
                 trace.request_id,
                 trace.session_id,

@@ -55,7 +55,7 @@ _FIRST = (
     """CREATE TRIGGER messages_indexed AFTER INSERT ON messages WHEN new.state <> 'streaming' BEGIN
         INSERT INTO messages_text (rowid, content) VALUES (new.number, new.content);
     END""",
-    # What leaves the index must be what entered it, or the index is spoilt: so every change of text or state is followed.
+    # What leaves the index must be what entered it, or the index is spoilt: every change of text or state is followed.
     """CREATE TRIGGER messages_changed AFTER UPDATE OF content, state ON messages
         WHEN old.state <> 'streaming' OR new.state <> 'streaming' BEGIN
         INSERT INTO messages_text (messages_text, rowid, content)

@@ -59,7 +59,8 @@ class OperationStore:
                 f"""INSERT INTO operations (id, kind, target, state, created_at, finished_at, seen_at, owner, operation)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at,
-                    seen_at = excluded.seen_at, owner = excluded.owner, operation = excluded.operation WHERE operations.{_OPEN}""",
+                    seen_at = excluded.seen_at, owner = excluded.owner, operation = excluded.operation
+                WHERE operations.{_OPEN}""",
                 values,
             )
 

@@ -45,7 +45,7 @@ _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u9fff\ua960-\ua97f\uac00-\ud7ff\uf900-\ufaff"
     "\uff66-\uff9f\U0001b000-\U0001b16f\U00020000-\U0003ffff]"
 )
-"""Thai, Lao, Burmese, Khmer, Korean, Japanese, Chinese: scripts in which a word is not what stands between two spaces."""
+"""Thai, Lao, Burmese, Khmer, Korean, Japanese, Chinese: in these a word is not what stands between two spaces."""
 
 
 def words_of(text: str) -> tuple[str, ...]:
@@ -57,8 +57,8 @@ def words_of(text: str) -> tuple[str, ...]:
 def match_expression(text: str) -> str:
     """Return an FTS5 expression that asks for all words of `text`, the last one as a beginning; "" when it has none.
 
-    Every word is quoted, so that nothing a user types is FTS5 syntax; what the index takes for two words (`a-b`) becomes
-    a phrase there.
+    Every word is quoted, so that nothing a user types is FTS5 syntax; what the index takes for two words (`a-b`)
+    becomes a phrase there.
     """
     quoted = [f'"{word}"' for word in words_of(text)]
     if quoted and unicodedata.category(text[-1])[0] in "LMN":
@@ -67,7 +67,7 @@ def match_expression(text: str) -> str:
 
 
 async def search(database: Database, text: str, limit: int) -> list[SearchHit]:
-    """Return the newest messages that hold all words of `text`; after them the first messages of sessions whose title does.
+    """Return the newest messages that hold all words of `text`, then the first ones of sessions whose title does.
 
     To the index a text in a script without spaces is one long word, so messages are looked through for such words.
     """

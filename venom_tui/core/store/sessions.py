@@ -266,14 +266,14 @@ class SessionStore:
         """Return the traces of a session's requests, oldest first."""
         return await session_table.traces(self._database, session_id)
 
-    async def export(self, session_id: str, format: str) -> str:
+    async def export(self, session_id: str, kind: str) -> str:
         """Return a session as `md` or `json`.
 
         Raises:
-            UsageError: another format.
+            UsageError: another kind.
         """
         session = await self.get(session_id)
-        return export_text(session, await self.messages(session.id), format)
+        return export_text(session, await self.messages(session.id), kind)
 
     async def export_to(self, session_id: str, path: Path) -> Path:
         """Write a session to a new file of mode 0600, its format by the suffix (.md, .json); return the path.
@@ -288,7 +288,7 @@ class SessionStore:
     # ------------------------------------------------------------------ life
 
     async def recover(self) -> int:
-        """Mark as interrupted what a dead process was writing; return how many. What lives, or is elsewhere, is left alone."""
+        """Mark as interrupted what a dead process was writing, nothing that lives or is elsewhere; return how many."""
         count = await upkeep.recover(self._database, self._owner, self._now())
         if count:
             self._changed(None)
