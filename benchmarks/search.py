@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 
@@ -123,7 +124,7 @@ async def main(count: int = MESSAGES) -> None:
             ("inside Japanese text", "検索"),
             ("Japanese, no hit", "東京"),
         ):
-            await timed(f"search: {name} ({text})", lambda text=text: sessions.search(text))
+            await timed(f"search: {name} ({text})", partial(sessions.search, text))
         await timed(
             f"last {SCREENFUL} of {LONG_SESSION:,} messages", lambda: sessions.messages(long_session, limit=SCREENFUL)
         )

@@ -243,7 +243,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
 
 def report(found: dict[str, Any], options: argparse.Namespace) -> str:
     """Return the figures as text."""
-    marks, tokens = found["marks"], options.tokens
+    marks: list[float] = found["marks"]
+    tokens: int = options.tokens
     span = 500 // _STEP
 
     def per_token(first: int, last: int) -> float:
@@ -260,10 +261,10 @@ def report(found: dict[str, Any], options: argparse.Namespace) -> str:
     )
     for name in ("sidebar", "scrolled", "stock"):
         title += f", {name}" if getattr(options, name) else ""
-    each = found["cpu"] / tokens * 1000
+    whole = f"all: {found['cpu'] / tokens * 1000:.3f} ms"
     lines = [
         title,
-        f"  CPU per token   first 500: {first:.3f} ms   middle: {mid:.3f} ms   last 500: {last:.3f} ms   all: {each:.3f} ms",
+        f"  CPU per token   first 500: {first:.3f} ms   middle: {mid:.3f} ms   last 500: {last:.3f} ms   {whole}",
         f"  bytes per token {found['bytes'] / tokens:.0f}",
         f"  last token      {lag} after it was written",
         f"  longest stall   {found['stall'] * 1000:.0f} ms of CPU",
