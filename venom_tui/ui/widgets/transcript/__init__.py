@@ -11,8 +11,8 @@
 Messages: `OlderWanted` (the reader is near the beginning), `FollowChanged(following, new_lines)`.
 Keys: up, down, page up, page down, home and end as usual; n and p select messages, t unfolds thinking.
 
-How it is made: `segments` cuts a text by its own marks, however it arrives, so that an answer that streamed looks as the
-same text read from the store; `markdown` draws segments as rows; a `view` is an entry cut into pieces, the `history`
+How it is made: `segments` cuts a text by its own marks, however it arrives, so that an answer that streamed looks as
+the same text read from the store; `markdown` draws segments as rows; a `view` is an entry cut into pieces, `history`
 the views one below the other, `live` the view that grows; the `widget` is a window on the history that paints rows
 which are others than before. No row holds a control character, whatever the text. Nothing is parsed as Textual's
 markup, no link is ever followed.
