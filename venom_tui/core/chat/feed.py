@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent, TurnThinking
 
@@ -13,17 +14,19 @@ class _TextRun:
     def __init__(self, first: TurnDelta | TurnThinking) -> None:
         self._first = first
         self._pieces = [first.text]
+        self._count = first.pieces
 
     def takes(self, event: TurnDelta | TurnThinking) -> bool:
         """Add the event's text if it is of the same kind; return whether it was."""
         if type(event) is not type(self._first):
             return False
         self._pieces.append(event.text)
+        self._count += event.pieces
         return True
 
     def joined(self) -> TurnDelta | TurnThinking:
         """Return all pieces as one event."""
-        return type(self._first)(self._first.request_id, self._first.session_id, "".join(self._pieces))
+        return replace(self._first, text="".join(self._pieces), pieces=self._count)
 
 
 class _Log:
@@ -50,7 +53,7 @@ class _Log:
 
 
 class TurnFollower:
-    """Iterates over a turn's events; unread pieces of text are joined, so a slow reader holds one copy of the answer."""
+    """Iterates over a turn's events; unread text is joined, so that a slow reader holds one copy of the answer."""
 
     def __init__(self, past: list[TurnEvent]) -> None:
         self._unread = _Log()

@@ -43,6 +43,8 @@ class TurnThinking:
     request_id: str
     session_id: str
     text: str
+    pieces: int = 1
+    """How many pieces of the stream it joins; runtimes send about one a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class TurnDelta:
     request_id: str
     session_id: str
     text: str
+    pieces: int = 1
+    """How many pieces of the stream it joins; runtimes send about one a token."""
 
 
 @dataclass(frozen=True, slots=True)
