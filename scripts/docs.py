@@ -56,7 +56,7 @@ def keys() -> str:
     """Return the tables of all key bindings that have an id, by the part of the screen that they act in."""
     from textual.binding import Binding
 
-    from venom_tui.ui.dialogs.help import _title as title_of
+    from venom_tui.ui.dialogs.help import room_title as title_of
 
     tables: dict[str, dict[str, tuple[list[str], str]]] = {}
     for owner in _classes("venom_tui.ui"):

@@ -1,16 +1,24 @@
-"""Carries the core's events to the screens, and gives the screens a typed way to the core."""
+"""Carries the core's events to the screens, and gives the screens a typed way to the core and the application."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.core.errors import VenomError
     from venom_tui.core.events import Event
+    from venom_tui.ui.widgets.header import HeaderState
+
+_log = logging.getLogger(__name__)
 
 
 class Listens(Protocol):
-    """A screen that wants the core's events."""
+    """What wants the core's events."""
+
+    def core_ready(self, core: Core) -> None:
+        """Take the core when it is open."""
 
     def core_event(self, event: Event) -> None:
         """Take one event."""
@@ -23,11 +31,22 @@ class CoreHost(Protocol):
     def core(self) -> Core | None:
         """The core, once it is open."""
 
-    def quit_in_order(self) -> None:
-        """End the program: answers kept, writes flushed, terminal restored."""
+    @property
+    def answer_fps(self) -> int:
+        """Frames a second at most while an answer streams."""
+
+    @property
+    def header(self) -> HeaderState:
+        """What the header says now."""
+
+    def join(self, listener: Listens) -> None:
+        """Give the core and its events to `listener`, now or when the core is open."""
 
     def show_section(self, name: str) -> None:
         """Bring a section to the front."""
+
+    def complain(self, failure: VenomError) -> None:
+        """Say what went wrong and what to do."""
 
 
 class Bridge:
@@ -37,17 +56,19 @@ class Bridge:
         self._listeners: list[Listens] = []
 
     def add(self, listener: Listens) -> None:
-        """Listen from now on."""
+        """Let somebody listen from now on."""
         self._listeners.append(listener)
 
-    def remove(self, listener: Listens) -> None:
-        """Listen no more."""
-        if listener in self._listeners:
-            self._listeners.remove(listener)
+    def has(self, listener: Listens) -> bool:
+        """Return whether somebody listens already."""
+        return listener in self._listeners
 
     async def run(self, core: Core) -> None:
         """Carry events until the core closes."""
         with core.events.subscribe() as events:
             async for event in events:
                 for listener in tuple(self._listeners):
-                    listener.core_event(event)
+                    try:
+                        listener.core_event(event)
+                    except Exception:  # noqa: BLE001 (the others, and the next events, must not miss theirs)
+                        _log.exception("%s failed with %s", type(listener).__name__, type(event).__name__)

@@ -32,4 +32,4 @@ class Ask(Dialog[str]):
 
     def action_take(self) -> None:
         """Answer with the text; an empty one is no answer."""
-        self.dismiss(self.query_one(Input).value.strip() or None)
+        self.after_keys(lambda: self.dismiss(self.query_one(Input).value.strip() or None))

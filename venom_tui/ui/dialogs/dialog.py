@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
@@ -11,7 +11,9 @@ from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widget import Widget
+from textual.widgets import Input
 
+from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.line import Line
 
 Result = TypeVar("Result")
@@ -43,20 +45,24 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
         Binding("escape", "no", "no", id="dialog.no", tooltip="Close without doing anything"),
     ]
 
-    def __init__(self, title: str) -> None:
-        super().__init__()
+    def __init__(self, title: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
         self._title = title
 
     def compose(self) -> ComposeResult:
         """Lay out the box."""
         with Vertical(id="box") as box:
-            box.border_title = Content(self._title)
+            box.border_title = literal(self._title)
             yield from self.compose_box()
             yield KeysLine(id="keys")
 
     def compose_box(self) -> Iterable[Widget]:
         """Return what stands in the box."""
         return ()
+
+    def after_keys(self, work: Callable[[], object]) -> None:
+        """Do something after the keys that the dialog's input has not read yet: bindings overtake them."""
+        self.query_one(Input).call_later(work)
 
     def action_no(self) -> None:
         """Answer no."""

@@ -1,4 +1,4 @@
-"""The help: every key that acts where one is, made from the real bindings, with the ids by which they can be changed."""
+"""The help: every key that acts where one is, made from the real bindings, with the ids that a keymap needs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class HelpScreen(Dialog[None]):
     """Lists the bindings that were active when it was opened."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,f1,q", "no", "close", id="help.close", tooltip="Close the help"),
+        Binding("escape,q", "no", "close", id="help.close", tooltip="Close the help"),
     ]
 
     def __init__(self, below: Screen[object]) -> None:
@@ -55,7 +55,7 @@ def _groups(screen: Screen[object]) -> list[tuple[str, list[list[Binding]]]]:
     for active in screen.active_bindings.values():
         if not active.enabled or active.binding.id is None:
             continue
-        title = _title(active.binding.id)
+        title = room_title(active.binding.id)
         groups.setdefault(title, {}).setdefault(active.binding.action, []).append(active.binding)
     return [(title, list(actions.values())) for title, actions in groups.items()]
 
@@ -74,6 +74,7 @@ _TITLES = {
 }
 
 
-def _title(binding_id: str) -> str:
+def room_title(binding_id: str) -> str:
+    """Return where a binding acts, by the room in its id."""
     room = binding_id.partition(".")[0]
     return _TITLES.get(room, room.capitalize())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -66,13 +66,15 @@ class Picker(Dialog[str]):
         *,
         current: str | None = None,
         empty: str = "Nothing matches.",
+        id: str | None = None,  # noqa: A002 (Textual's name)
     ) -> None:
-        super().__init__(title)
+        super().__init__(title, id=id)
         self._columns = columns
         self._choices = choices
         self._current = current
         self._empty = empty
         self._shown: Sequence[Choice] = choices
+        self._filtered_by: str | None = None
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the filter, the head and the list."""
@@ -96,28 +98,42 @@ class Picker(Dialog[str]):
         self._filter(message.value)
 
     def _filter(self, text: str) -> None:
+        if text == self._filtered_by:
+            return
+        self._filtered_by = text
         words = text.lower().split()
         self._shown = [c for c in self._choices if all(word in c.text for word in words)]
         rows = self.query_one(RowList)
         rows.set_rows([choice.key for choice in self._shown], self._render_row)
         self.query_one("#why", Static).update(Content("" if self._shown else self._empty))
 
+    def _with_filter(self, work: Callable[[RowList], object]) -> None:
+        """Do something with the list as it is once all that was typed is read."""
+
+        def do() -> None:
+            self._filter(self.query_one(Input).value)
+            work(self.query_one(RowList))
+
+        self.after_keys(do)
+
     def _render_row(self, index: int, width: int) -> Content:
         return lay_out(self._shown[index].cells, self._columns, fit_columns(self._columns, width))
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
-        self.query_one(RowList).action_move(by)
+        self._with_filter(lambda rows: rows.action_move(by))
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
-        self.query_one(RowList).action_page(by)
+        self._with_filter(lambda rows: rows.action_page(by))
 
     def action_pick(self) -> None:
         """Answer with the row under the cursor."""
-        key = self.query_one(RowList).cursor_key
-        if key is not None:
-            self.dismiss(key)
+        self._with_filter(self._pick)
+
+    def _pick(self, rows: RowList) -> None:
+        if rows.cursor_key is not None:
+            self.dismiss(rows.cursor_key)
 
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Take a double-clicked row."""

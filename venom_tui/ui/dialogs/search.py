@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -27,11 +28,6 @@ _WAIT_S = 0.12
 class Search(Dialog[Found]):
     """A field and the hits, newest first, each with the words in their place."""
 
-    DEFAULT_CSS = """
-    Search > #box { width: 110; height: 80%; }
-    Search RowList { background: $surface; }
-    """
-
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "pick", "open", id="search.pick", tooltip="Open the session at the hit", priority=True),
         Binding("up", "move(-1)", "Up", show=False, id="search.up", tooltip="Previous hit", priority=True),
@@ -53,6 +49,7 @@ class Search(Dialog[Found]):
         self._search = search
         self._hits: Sequence[SearchHit] = ()
         self._words: tuple[str, ...] = ()
+        self._looked_for = ""
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the field, the hits and a line about them."""
@@ -66,12 +63,12 @@ class Search(Dialog[Found]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Search a moment after the last key."""
-        self.run_worker(self._look(message.value), group="search", exclusive=True, exit_on_error=False)
+        self.run_worker(self._look(message.value, _WAIT_S), group="search", exclusive=True, exit_on_error=False)
 
-    async def _look(self, text: str) -> None:
-        import asyncio
-
-        await asyncio.sleep(_WAIT_S)
+    async def _look(self, text: str, wait_s: float = 0.0) -> None:
+        await asyncio.sleep(wait_s)
+        if text == self._looked_for:
+            return
         why = ""
         hits: list[SearchHit] = []
         if text.strip():
@@ -80,6 +77,7 @@ class Search(Dialog[Found]):
                 why = "" if hits else "No message holds these words."
             except VenomError as failure:
                 why = f"{failure.message} {failure.hint}"
+        self._looked_for = text
         self._hits, self._words = hits, tuple(text.split())
         self.query_one(RowList).set_rows([f"{n} {hit.message_id}" for n, hit in enumerate(hits)], self._row)
         self.query_one("#why", Static).update(Content(why))
@@ -110,7 +108,11 @@ class Search(Dialog[Found]):
         self.query_one(RowList).action_page(by)
 
     def action_pick(self) -> None:
-        """Answer with the hit under the cursor."""
+        """Answer with the hit under the cursor; where the search for what is typed has not come back, wait for it."""
+        self.after_keys(lambda: self.run_worker(self._pick(), group="search", exclusive=True, exit_on_error=False))
+
+    async def _pick(self) -> None:
+        await self._look(self.query_one(Input).value)
         key = self.query_one(RowList).cursor_key
         if key is not None:
             self.dismiss((self._hits[int(key.split()[0])], self._words))

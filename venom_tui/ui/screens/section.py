@@ -16,6 +16,7 @@ from venom_tui.ui.widgets.sections import SECTIONS, SectionLine
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.core.errors import VenomError
     from venom_tui.core.events import Event
     from venom_tui.ui.bridge import CoreHost
     from venom_tui.ui.widgets.header import HeaderState
@@ -44,7 +45,7 @@ class SectionScreen(Screen[None]):
         ),
     ]
 
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]]] = [(0, "-narrow"), (96, "-normal"), (140, "-wide")]
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (96, "-normal"), (140, "-wide")]  # noqa: RUF012 (Textual's variable)
 
     @property
     def host(self) -> CoreHost:
@@ -81,9 +82,25 @@ class SectionScreen(Screen[None]):
         for header in self.query(HeaderLine):
             header.set_state(state)
 
+    def on_mount(self) -> None:
+        """Ask for the core. Textual calls this after the handlers of derived screens."""
+        self.host.join(self)
+
     def on_screen_resume(self) -> None:
-        """Tell the section that it is seen."""
+        """Tell the section that it is seen, and renew its header."""
+        self.set_header(self.host.header)
         self.shown()
+
+    def complain(self, failure: VenomError) -> None:
+        """Say what went wrong and what to do."""
+        self.host.complain(failure)
+
+    def key_of(self, binding_id: str) -> str:
+        """Return how the key of a binding of this screen is written, the user's own where there is one."""
+        for active in self.active_bindings.values():
+            if active.binding.id == binding_id:
+                return self.app.get_key_display(active.binding)
+        return "?"
 
     def on_section_line_picked(self, message: SectionLine.Picked) -> None:
         """Go where the mouse pointed."""

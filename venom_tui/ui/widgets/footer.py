@@ -9,7 +9,7 @@ from venom_tui.ui.widgets.line import Line
 
 
 class FooterLine(Line):
-    """Shows the visible bindings of the focused widget, its screen and the application, in that order, as many as fit."""
+    """Shows the visible bindings from the focused widget outwards, as many as fit."""
 
     def on_mount(self) -> None:
         """Follow the screen's bindings."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from textual.content import Content
 
-from venom_tui.ui.text import gib, truncate_middle
+from venom_tui.ui.text import gib, signs, truncate_middle
 from venom_tui.ui.widgets.line import Line
 
 _SEPARATOR = " · "
@@ -17,6 +17,8 @@ class HeaderState:
     """What the header tells. None: not known yet."""
 
     host: str = ""
+    known: bool = False
+    """Whether it is known already which model answers."""
     model: str | None = None
     runtime: str = ""
     demonstration: bool = False
@@ -63,7 +65,8 @@ class HeaderLine(Line):
         if state.host:
             parts.append((3, Content.styled(truncate_middle(state.host, max(8, width // 5)), "bold")))
         if state.model is None:
-            parts.append((9, Content.styled("no model", "$text-muted")))
+            words = "no model" if state.known else f"starting {signs().ellipsis}"
+            parts.append((9, Content.styled(words, "$text-muted")))
         else:
             name = truncate_middle(state.model, max(16, width // 3))
             demonstration = Content.styled(" demonstration", "$warning") if state.demonstration else Content()

@@ -47,8 +47,9 @@ class Prompt(TextArea):
 
     def set_history(self, prompts: list[str]) -> None:
         """Set what up and down go through, oldest first."""
-        self._history = prompts
-        self._place = len(prompts)
+        if prompts != self._history:
+            self._history = prompts
+            self._place = len(prompts)
 
     def remember(self, text: str) -> None:
         """Add a sent prompt to the history."""
@@ -62,7 +63,10 @@ class Prompt(TextArea):
         self.move_cursor(self.document.end)
 
     def action_send(self) -> None:
-        """Send what is written."""
+        """Send what is written, after the keys before this one: bindings overtake keys that wait in the queue."""
+        self.call_later(self._send)
+
+    def _send(self) -> None:
         if self.text.strip():
             self.post_message(self.Sent(self.text))
 

@@ -78,6 +78,10 @@ class RowList(ScrollView, can_focus=True):
         """The keys of all rows, in their order."""
         return self._keys
 
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
     def set_rows(self, keys: Sequence[str], render_row: RenderRow) -> None:
         """Show other rows. The cursor stays on its key where that is still there, else on its place."""
         key = self.cursor_key
@@ -87,7 +91,7 @@ class RowList(ScrollView, can_focus=True):
                 self._cursor = keys.index(key)
             except ValueError:
                 self._cursor = max(0, min(self._cursor, len(keys) - 1))
-        self.virtual_size = Size(self.size.width, len(keys))
+        self.virtual_size = Size(self._width, len(keys))
         self.refresh()
         self._show_cursor()
         self._tell()
@@ -127,7 +131,7 @@ class RowList(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Keep the cursor visible."""
-        self.virtual_size = Size(self.size.width, len(self._keys))
+        self.virtual_size = Size(self._width, len(self._keys))
         self._show_cursor()
 
     def on_focus(self) -> None:
@@ -164,11 +168,11 @@ class RowList(ScrollView, can_focus=True):
     def _refresh_row(self, index: int) -> None:
         y = index - self.scroll_offset.y
         if 0 <= y < self.size.height:
-            self.refresh(Region(0, y, self.size.width, 1))
+            self.refresh(Region(0, y, self._width, 1))
 
     def render_line(self, y: int) -> Strip:
         """Return one visible row, padded to the width."""
-        width = self.size.width
+        width = self._width
         index = y + self.scroll_offset.y
         base = self.visual_style
         if index >= len(self._keys):

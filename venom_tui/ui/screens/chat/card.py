@@ -34,8 +34,8 @@ class CardFacts:
     trouble: tuple[str, ...] = ()
 
 
-def card(facts: CardFacts) -> Entry:
-    """Return the card as an entry of the transcript."""
+def card(facts: CardFacts, model_key: str) -> Entry:
+    """Return the card as an entry of the transcript; `model_key` is the key that picks another model."""
     lines = [*(f"{signs().warning} {text}" for text in facts.trouble)]
     if facts.guard is not None:
         lines.append(_machine(facts.guard))
@@ -43,7 +43,7 @@ def card(facts: CardFacts) -> Entry:
     if facts.models is None:
         lines.append("Looking for models …")
     else:
-        lines.extend(_answering(facts))
+        lines.extend(_answering(facts, model_key))
     return Entry(key=CARD_KEY, role="program", title="venom-tui", body="\n".join(lines), plain=True)
 
 
@@ -85,12 +85,12 @@ def _runtime(status: RuntimeStatus) -> str:
     return f"{sign} {name}{version}: {what}"
 
 
-def _answering(facts: CardFacts) -> list[str]:
-    where = f"A GGUF file in {facts.models_dir} can be picked with ctrl+o."
+def _answering(facts: CardFacts, model_key: str) -> list[str]:
+    where = f"A GGUF file in {facts.models_dir} can be picked with {model_key}."
     if facts.active is None:
         return [f"{signs().warning} No model is here. {where}"]
     if not facts.active.demonstration:
-        return [f"Answering: {facts.active.name}, {facts.active.reason}.   ctrl+o another model"]
+        return [f"Answering: {facts.active.name}, {facts.active.reason}.   {model_key} another model"]
     return [
         f"Answering: {facts.active.name}, a demonstration model (135M, often wrong): {facts.active.reason}.",
         "It can do, for example (up brings them into the prompt):",

@@ -3,30 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from textual.dom import DOMNode
 from textual.worker import Worker
 
-from venom_tui.core.errors import NotFound
-from venom_tui.core.types.session import Message, MessageState, Role, Session
+from venom_tui.core.errors import NotFound, VenomError
+from venom_tui.core.types.session import Message, Role, Session
 from venom_tui.core.types.turn import TurnEnded
 from venom_tui.ui.screens.chat.entries import entry_of
 from venom_tui.ui.screens.chat.turn_view import TurnView
-from venom_tui.ui.widgets.transcript import Transcript
+from venom_tui.ui.widgets.transcript import Entry, Transcript
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.ui.screens.section import SectionScreen
 
 PAGE = 400
 """Messages that are read at once; older ones follow when the reader scrolls up to them."""
 
 
 class Conversation:
-    """Keeps the transcript in step with one session. All methods run on the event loop."""
+    """Keeps the transcript in step with one session. All methods run on the event loop.
 
-    def __init__(self, owner: DOMNode, transcript: Transcript, changed: Callable[[], None]) -> None:
+    Args:
+        owner: the screen; it runs the workers and says what fails.
+        transcript: where the conversation is shown.
+        changed: called when the session, or what is known of it, is another.
+    """
+
+    def __init__(self, owner: SectionScreen, transcript: Transcript, changed: Callable[[], None]) -> None:
         self._owner = owner
         self._transcript = transcript
         self._changed = changed
@@ -34,26 +40,32 @@ class Conversation:
         self._opened = asyncio.Event()
         self._view: TurnView | None = None
         self._follower: Worker[None] | None = None
-        self._elsewhere: tuple[int, str] | None = None
         self._first_seq: int | None = None
+        self._shown: tuple[str, ...] = ()
         self._creating = asyncio.Lock()
         self._temporary = False
+        self._begun = False
+        self._draft: str | None = None
         self.session: Session | None = None
         self.unseen: frozenset[str] = frozenset()
+        """Sessions whose answer ended while another one was open."""
         self.last_answer: Message | None = None
+        self.prompts: tuple[str, ...] = ()
+        """What was asked in the open session, oldest first, as far as it is loaded."""
 
     # ------------------------------------------------------------------ which session
 
     async def open_last(self, core: Core) -> None:
-        """Open the session that was open last, or none."""
+        """Open the session that was open last, unless something was begun before the core was open."""
         self._core = core
         last = core.settings.text("VENOM_LAST_SESSION")
-        if last:
-            try:
+        try:
+            if last and not self._begun:
                 await self.open(last)
-            except NotFound:
-                pass
-        self._opened.set()
+        except NotFound:
+            pass
+        finally:
+            self._opened.set()
 
     async def open(self, session_id: str, *, at: str | None = None, words: tuple[str, ...] = ()) -> None:
         """Show a session; with `at`, show that message with `words` highlighted.
@@ -71,7 +83,7 @@ class Conversation:
             if not older:
                 break
             messages = [*older, *messages]
-        self._leave()
+        await self._leave()
         self.session = session
         self._temporary = session.temporary
         self.unseen -= {session.id}
@@ -86,10 +98,11 @@ class Conversation:
 
     async def new(self, *, temporary: bool = False) -> None:
         """Begin an empty session; its row is written with its first prompt or draft."""
-        self._leave()
+        self._begun = True
+        await self._leave()
         self.session = None
         self._temporary = temporary
-        self.last_answer = None
+        self._take(())
         self._transcript.set_entries(())
         if temporary:
             await self._ensure()
@@ -111,20 +124,37 @@ class Conversation:
         if core is not None and not session.temporary and not core.settings.flag("VENOM_READ_ONLY"):
             await core.save_setting("VENOM_LAST_SESSION", session.id)
 
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
+        """Follow the open session no more; one that nothing was ever written into is taken away."""
         if self._follower is not None:
             self._follower.cancel()
         self._follower = self._view = None
+        core, session = self._core, self.session
+        if core is None or session is None or session.temporary or core.settings.flag("VENOM_READ_ONLY"):
+            return
+        try:
+            if is_blank(await core.sessions.get(session.id)):
+                await core.sessions.delete(session.id)
+        except VenomError:
+            pass  # it is gone already, or stays as an empty row: neither keeps anybody from leaving
 
     # ------------------------------------------------------------------ what is shown
 
+    def _take(self, messages: Sequence[Message]) -> None:
+        """Note what of the session is loaded."""
+        self._first_seq = messages[0].seq if messages else None
+        answers = [m for m in messages if m.role is Role.ASSISTANT]
+        self.last_answer = answers[-1] if answers else None
+        self.prompts = tuple(dict.fromkeys(m.content for m in messages if m.role is Role.USER))
+        self._shown = tuple(message.id for message in messages)
+
     def _show(self, messages: list[Message], running: str | None) -> None:
         shown = [m for m in messages if running is None or m.request_id != running or m.role is not Role.ASSISTANT]
-        self._first_seq = shown[0].seq if shown else None
-        answers = [m for m in shown if m.role is Role.ASSISTANT]
-        self.last_answer = answers[-1] if answers else None
-        self._elsewhere = _mark(messages)
-        self._transcript.set_entries([entry_of(message) for message in shown])
+        self._take(shown)
+        self._transcript.set_entries([self._entry(message) for message in shown])
+
+    def _entry(self, message: Message) -> Entry:
+        return entry_of(message, retry_key=self._owner.key_of("chat.again"))
 
     async def show_older(self) -> None:
         """Put the messages before the first one above it."""
@@ -134,22 +164,35 @@ class Conversation:
         older = await core.sessions.messages(session.id, before_seq=first, limit=PAGE)
         if older and self._first_seq == first and self.session is session:
             self._first_seq = older[0].seq
-            self._transcript.prepend([entry_of(message) for message in older])
+            self._shown = (*(message.id for message in older), *self._shown)
+            self._transcript.prepend([self._entry(message) for message in older])
 
-    async def refresh_from_elsewhere(self) -> None:
-        """Show what another venom-tui wrote into the open session."""
+    async def refresh(self, session_id: str | None) -> None:
+        """Take notice that a session was written; None: by another venom-tui, and any of them may be another."""
         core, session = self._core, self.session
-        if core is None or session is None or session.temporary or self.busy:
+        if core is None or session is None or session_id not in (None, session.id):
             return
         try:
             self.session = await core.sessions.get(session.id)
         except NotFound:
             await self.new()
             return
-        messages = await core.sessions.messages(session.id, limit=PAGE)
-        if _mark(messages) != self._elsewhere and not self.busy:
-            self._show(messages, None)
+        if session_id is None and not session.temporary and not self.busy:
+            first = self._first_seq
+            messages = await core.sessions.messages(session.id, after_seq=None if first is None else first - 1)
+            if not self.busy and self.session is not None and self.session.id == session.id:
+                self._update(messages)
         self._changed()
+
+    def _update(self, messages: list[Message]) -> None:
+        """Show what was changed elsewhere, and nothing else: the reader stays where he is."""
+        there = {message.id for message in messages}
+        for key in self._shown:
+            if key not in there:
+                self._transcript.remove_entry(key)
+        for message in messages:
+            self._transcript.put_last(self._entry(message))
+        self._take(messages)
 
     def measure(self) -> str:
         """Return how many messages the session has, for its title's right side."""
@@ -169,8 +212,10 @@ class Conversation:
         Raises:
             VenomError: it could not be sent; nothing of it was kept.
         """
+        self._begun = True
         session = await self._ensure()
         assert self._core is not None
+        self._draft = None
         request_id = await self._core.chat.send(session.id, text)
         self._follow(request_id, user_shown=False)
 
@@ -198,9 +243,10 @@ class Conversation:
     def _follow(self, request_id: str, *, user_shown: bool) -> None:
         core = self._core
         assert core is not None
-        self._leave()
+        if self._follower is not None:
+            self._follower.cancel()
         self._transcript.follow_end()
-        view = self._view = TurnView(self._transcript)
+        view = self._view = TurnView(self._transcript, self._entry)
         self._follower = self._owner.run_worker(
             view.follow(core, request_id, user_shown=user_shown, ended=self._ended),
             group="turn",
@@ -213,13 +259,14 @@ class Conversation:
         message = event.message
         if message.role is Role.ASSISTANT:
             self.last_answer = message
-            self._transcript.end(entry_of(message))
-        else:
-            self._transcript.append(entry_of(message))
+        self._transcript.end(self._entry(message))
         if event.store_error:
             self._owner.notify(event.store_error, severity="warning", markup=False, timeout=15)
-        if message.state is MessageState.COMPLETE or message.content:
-            self._elsewhere = (message.seq, message.id)
+        self._owner.run_worker(self._settle(), group="settle", exclusive=True, exit_on_error=False)
+
+    async def _settle(self) -> None:
+        """Show the session as it is stored after a turn: which answer of a repeated one stays is decided there."""
+        await self.refresh(None)
 
     def turn_ended(self, event: TurnEnded) -> None:
         """Take notice of the end of any turn: of another session it leaves a badge."""
@@ -234,18 +281,28 @@ class Conversation:
 
     # ------------------------------------------------------------------ the draft
 
-    async def draft(self, text: str) -> None:
+    def draft(self, text: str) -> None:
         """Keep the unsent prompt with its session; a first draft makes the session's row."""
-        if self.session is None and not text.strip():
+        core = self._core
+        if self.session is not None and core is not None:
+            core.sessions.set_draft(self.session.id, text)
+        elif text.strip() or self._draft is not None:
+            waiting, self._draft = self._draft is not None, text
+            self._begun = True
+            if not waiting:
+                self._owner.run_worker(self._first_draft(), group="first draft", exit_on_error=False)
+
+    async def _first_draft(self) -> None:
+        try:
+            session = await self._ensure()
+        except VenomError as failure:
+            self._owner.complain(failure)
             return
-        session = await self._ensure()
-        if self._core is not None:
+        text, self._draft = self._draft, None
+        if text is not None and self._core is not None:
             self._core.sessions.set_draft(session.id, text)
 
 
-def _mark(messages: list[Message]) -> tuple[int, str] | None:
-    """Return what tells whether the messages are others than before."""
-    if not messages:
-        return None
-    last = messages[-1]
-    return last.seq, f"{last.id}{last.state.value}{len(last.content)}"
+def is_blank(session: Session) -> bool:
+    """Return whether a session holds nothing that anybody wrote."""
+    return not (session.message_count or session.draft.strip() or session.title or session.system)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -31,6 +32,7 @@ from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
+from venom_tui.ui.widgets.transcript import Transcript
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -44,14 +46,14 @@ class ChatScreen(SessionVerbs, SectionScreen):
     AUTO_FOCUS = "Prompt"
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+n", "new_session", "New", id="chat.new", tooltip="Begin a new session"),
-        Binding("ctrl+s", "sessions", "Sessions", id="chat.sessions", tooltip="Go to the sessions, or pick one"),
-        Binding("ctrl+f", "find", "Find", id="chat.find", tooltip="Search the text of all sessions", priority=True),
-        Binding("ctrl+r", "regenerate", "Again", show=False, id="chat.again", tooltip="Ask for the last answer again"),
+        Binding("ctrl+n", "new_session", "new", id="chat.new", tooltip="Begin a new session", priority=True),
+        Binding("ctrl+s", "sessions", "sessions", id="chat.sessions", tooltip="Go to the sessions, or pick one"),
+        Binding("ctrl+f", "find", "find", id="chat.find", tooltip="Search the text of all sessions", priority=True),
+        Binding("ctrl+r", "regenerate", "again", show=False, id="chat.again", tooltip="Ask for the last answer again"),
         Binding(
             "ctrl+y",
             "copy_answer",
-            "Copy answer",
+            "copy answer",
             show=False,
             id="chat.copy",
             tooltip="Copy the last answer",
@@ -60,7 +62,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         Binding(
             "pageup",
             "scroll_talk(-1)",
-            "Scroll up",
+            "page up",
             show=False,
             id="chat.page-up",
             tooltip="Scroll the conversation up",
@@ -69,7 +71,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         Binding(
             "pagedown",
             "scroll_talk(1)",
-            "Scroll down",
+            "page down",
             show=False,
             id="chat.page-down",
             tooltip="Scroll the conversation down",
@@ -78,7 +80,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         Binding(
             "ctrl+end",
             "scroll_end",
-            "To the end",
+            "end",
             show=False,
             id="chat.end",
             tooltip="Go to the end and follow it",
@@ -89,7 +91,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
     def __init__(self) -> None:
         super().__init__()
         self._facts = CardFacts()
-        self._card_shown = True
+        self._card_shown = False
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out sessions, conversation and prompt."""
@@ -99,7 +101,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
                 yield SessionList()
             with Vertical(id="talk"):
                 yield RuleLine("New session", id="talk-rule")
-                yield ChatTranscript(fps=self.app_fps)
+                yield ChatTranscript(fps=self.host.answer_fps)
                 yield RuleLine("", id="prompt-rule")
                 with Horizontal(id="ask"):
                     yield Static("> ", id="sign")
@@ -107,33 +109,42 @@ class ChatScreen(SessionVerbs, SectionScreen):
                     yield Static("Direct", id="mode")
 
     def on_mount(self) -> None:
-        """Show the card with what is known so far, and offer what the demonstration model can do."""
+        """Show the card with what is known so far."""
         self.conversation = Conversation(self, self.query_one(ChatTranscript), self._conversation_changed)
-        self.query_one(Prompt).set_history(list(reversed(DEMONSTRATION_PROMPTS)))
-        self._show_card()
+        self.show_card()
+        self.set_interval(1.0, self._tick)
+
+    def _tick(self) -> None:
+        """Renew what tells a time, while an answer is awaited."""
+        if self.is_current:
+            self.conversation.tick()
 
     # ------------------------------------------------------------------ the core
 
     def core_ready(self, core: Core) -> None:
-        """Show the last session and the sessions there are."""
+        """Show the last session, the sessions there are, and the card."""
         self.run_worker(self._open(core), group="open", exit_on_error=False)
 
     async def _open(self, core: Core) -> None:
-        await self.conversation.open_last(core)
+        prompt = self.query_one(Prompt)
+        try:
+            await self.conversation.open_last(core)
+        except VenomError as failure:
+            self.complain(failure)
+        session = self.conversation.session
+        if session is not None and not prompt.text:
+            prompt.put(session.draft)
         await self.refresh_sessions()
-        self._set_facts(
-            guard=core.guard.latest(),
-            runtimes=await core.runtimes.statuses(),
-            models=await core.models.list(),
-            active=await core.models.active(),
-            models_dir=core.settings.models_dir,
-        )
+        self._set_facts(guard=core.guard.latest(), models_dir=core.settings.models_dir)
+        await self._renew_models()
+        if self._card_shown:
+            self.show_card()
 
     def core_event(self, event: Event) -> None:
         """Renew what the event is about."""
         match event:
-            case SessionsChanged():
-                self.run_worker(self._sessions_changed(), group="sessions", exclusive=True, exit_on_error=False)
+            case SessionsChanged(session_id=session_id):
+                self.run_worker(self._sessions_changed(session_id), group="sessions", exit_on_error=False)
             case TurnProgress(event=TurnEnded() as ended):
                 self.conversation.turn_ended(ended)
             case GuardSampled(snapshot=snapshot):
@@ -145,9 +156,12 @@ class ChatScreen(SessionVerbs, SectionScreen):
                 self._set_facts(trouble=(*self._facts.trouble, message))
                 self.notify(message, severity="warning", markup=False, timeout=20)
 
-    async def _sessions_changed(self) -> None:
-        await self.refresh_sessions()
-        await self.conversation.refresh_from_elsewhere()
+    async def _sessions_changed(self, session_id: str | None) -> None:
+        try:
+            await self.refresh_sessions()
+            await self.conversation.refresh(session_id)
+        except VenomError as failure:
+            self.complain(failure)
 
     async def _renew_models(self) -> None:
         core = self.core
@@ -161,21 +175,27 @@ class ChatScreen(SessionVerbs, SectionScreen):
     # ------------------------------------------------------------------ the card
 
     def _set_facts(self, **changes: object) -> None:
-        from dataclasses import replace
-
-        self._facts = replace(self._facts, **changes)  # type: ignore[arg-type]
+        self._facts = replace(self._facts, **changes)  # type: ignore[arg-type]  # keywords of one dataclass
         if self._card_shown:
-            self._show_card()
+            self.show_card()
+        self._offer_prompts()
 
-    def _show_card(self) -> None:
-        self.query_one(ChatTranscript).put_last(card(self._facts))
+    def show_card(self) -> None:
+        """Show the card under what is there."""
         self._card_shown = True
+        self.query_one(ChatTranscript).put_last(card(self._facts, self.key_of("app.model")))
 
     def hide_card(self) -> None:
         """Take the card away: the conversation goes on."""
         if self._card_shown:
             self._card_shown = False
             self.query_one(ChatTranscript).remove_entry(CARD_KEY)
+
+    def _offer_prompts(self) -> None:
+        """Let up and down go through what was asked, and through what the demonstration model can do."""
+        active = self._facts.active
+        offered = DEMONSTRATION_PROMPTS if active is not None and active.demonstration else ()
+        self.query_one(Prompt).set_history([*reversed(offered), *self.conversation.prompts])
 
     # ------------------------------------------------------------------ the prompt
 
@@ -189,13 +209,16 @@ class ChatScreen(SessionVerbs, SectionScreen):
         else:
             self.query_one(Prompt).put("")
             self.query_one(Prompt).remember(message.text)
+            self.hide_card()
             self.run_worker(self._send(message.text), group="send", exit_on_error=False)
 
     async def _send(self, text: str) -> None:
         try:
             await self.conversation.send(text)
         except VenomError as failure:
-            self.query_one(Prompt).put(text)
+            prompt = self.query_one(Prompt)
+            if not prompt.text:
+                prompt.put(text)
             self.complain(failure)
 
     def _run_command(self, name: str) -> None:
@@ -217,20 +240,26 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     # ------------------------------------------------------------------ keys
 
+    def stop_answer(self) -> bool:
+        """Stop the answer of the open session; return whether there was one."""
+        if not self.conversation.busy:
+            return False
+        self.run_worker(self.conversation.stop(), group="stop", exit_on_error=False)
+        return True
+
     def action_back(self) -> None:
         """Esc: stop the answer, else leave the prompt, else come back to it."""
-        if self.conversation.busy:
-            self.run_worker(self.conversation.stop(), group="stop", exit_on_error=False)
-        elif self.query_one(Prompt).has_focus:
+        if self.stop_answer():
+            return
+        if self.query_one(Prompt).has_focus:
             self.query_one(ChatTranscript).focus()
         else:
             self.query_one(Prompt).focus()
 
     def action_sessions(self) -> None:
         """Go to the list, or pick a session where the list is folded away."""
-        rows = self.query_one(SessionList)
         if self.query_one("#side").display:
-            rows.focus()
+            self.query_one(SessionList).focus()
         else:
             self.pick_session()
 
@@ -248,6 +277,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def action_regenerate(self) -> None:
         """Ask for the last answer again."""
+        self.hide_card()
         self.run_worker(self._regenerate(), group="send", exit_on_error=False)
 
     async def _regenerate(self) -> None:
@@ -260,6 +290,18 @@ class ChatScreen(SessionVerbs, SectionScreen):
         """Open the chosen session."""
         self.open_session(message.key)
 
+    def on_transcript_older_wanted(self, _message: Transcript.OlderWanted) -> None:
+        """Read the messages before those that are here."""
+        self.run_worker(self.conversation.show_older(), group="older", exclusive=True, exit_on_error=False)
+
+    def on_transcript_follow_changed(self, message: Transcript.FollowChanged) -> None:
+        """Say that there is more below."""
+        hint = ""
+        if not message.following:
+            below = f"{message.new_lines:,} new lines below" if message.new_lines else "more below"
+            hint = f"{below} · {self.key_of('chat.end')} to the end"
+        self.query_one("#prompt-rule", RuleLine).set_title("", hint)
+
     def on_descendant_focus(self) -> None:
         """Let the rules tell where the focus is."""
         self.query_one("#sessions-rule").set_class(self.query_one(SessionList).has_focus, "-focused")
@@ -271,10 +313,4 @@ class ChatScreen(SessionVerbs, SectionScreen):
         session = self.conversation.session
         title = "New session" if session is None else session_title(session)
         self.query_one("#talk-rule", RuleLine).set_title(title, self.conversation.measure())
-        if session is not None and session.message_count:
-            self.hide_card()
-
-    def complain(self, failure: VenomError) -> None:
-        """Say what went wrong and what to do."""
-        words = " ".join(part for part in (failure.message, failure.server_message, failure.hint) if part)
-        self.notify(words, severity="error", markup=False, timeout=12)
+        self.show_sessions()

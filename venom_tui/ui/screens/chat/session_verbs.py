@@ -14,7 +14,7 @@ from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.dialogs.search import Search
-from venom_tui.ui.screens.chat.conversation import Conversation
+from venom_tui.ui.screens.chat.conversation import Conversation, is_blank
 from venom_tui.ui.screens.chat.session_list import SessionList, session_title
 from venom_tui.ui.screens.chat.transcript import ChatTranscript
 from venom_tui.ui.screens.section import SectionScreen
@@ -39,11 +39,6 @@ class SessionVerbs(SectionScreen):
     _sessions: tuple[Session, ...] = ()
     _block = 0
 
-    def complain(self, failure: VenomError) -> None:
-        """Say what went wrong and what to do."""
-        parts = [failure.message, failure.server_message, failure.hint]
-        self.notify(" ".join(filter(None, parts)), severity="error", markup=False, timeout=12)
-
     async def refresh_sessions(self) -> None:
         """Read the sessions and show them."""
         core = self.core
@@ -55,7 +50,9 @@ class SessionVerbs(SectionScreen):
         """Show the sessions that were read last."""
         conversation = self.conversation
         open_id = None if conversation.session is None else conversation.session.id
-        self.query_one(SessionList).show(self._sessions, open_id, conversation.unseen)
+        # What another venom-tui has just begun and not yet written into is nobody else's business.
+        shown = [session for session in self._sessions if session.id == open_id or not is_blank(session)]
+        self.query_one(SessionList).show(shown, open_id, conversation.unseen)
 
     # ------------------------------------------------------------------ open, begin
 
@@ -72,8 +69,12 @@ class SessionVerbs(SectionScreen):
         session = self.conversation.session
         self.hide_card()
         self.query_one(Prompt).put("" if session is None else session.draft)
+        self.query_one(Prompt).set_history(list(self.conversation.prompts))
         self.show_sessions()
         self.query_one(ChatTranscript if hit is not None else Prompt).focus()
+
+    def show_card(self) -> None:
+        """Show the opening card."""
 
     def hide_card(self) -> None:
         """Take the opening card away."""
@@ -89,6 +90,7 @@ class SessionVerbs(SectionScreen):
     async def _new(self, *, temporary: bool) -> None:
         self.query_one(Prompt).put("")
         await self.conversation.new(temporary=temporary)
+        self.show_card()
         self.show_sessions()
         self.query_one(Prompt).focus()
         if temporary:
@@ -139,7 +141,7 @@ class SessionVerbs(SectionScreen):
             return
         lines = [
             f"“{session_title(session)}”",
-            f"{session.message_count:,} messages, their request traces and their search index entries are deleted for good.",
+            f"{session.message_count:,} messages are deleted for good, with their traces and index entries.",
         ]
         self.app.push_screen(
             Confirm("Delete session", lines), lambda yes: self._do(self._delete(core, session)) if yes else None

@@ -15,21 +15,23 @@ from venom_tui.core.types.turn import (
     TurnStatus,
     TurnThinking,
 )
-from venom_tui.ui.screens.chat.entries import entry_of
 from venom_tui.ui.text import duration
-from venom_tui.ui.widgets.transcript import Transcript
+from venom_tui.ui.widgets.transcript import Entry, Transcript
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.types.session import Message
 
+_RATE_AFTER_S = 0.5
+"""Seconds of streaming before a rate is worth saying."""
+
 
 class TurnView:
     """Shows one turn in a transcript. `tick` renews the live line's time and is called once a second by the screen."""
 
-    def __init__(self, transcript: Transcript, retry_key: str) -> None:
+    def __init__(self, transcript: Transcript, entry: Callable[[Message], Entry]) -> None:
         self._transcript = transcript
-        self._retry_key = retry_key
+        self._entry = entry
         self._began = time.monotonic()
         self._first: float | None = None
         self._pieces = 0
@@ -46,30 +48,29 @@ class TurnView:
                 case TurnStarted():
                     answer = event.answer
                     if not user_shown:
-                        self._transcript.append(entry_of(event.user))
+                        self._transcript.append(self._entry(event.user))
                 case TurnRouted():
                     if answer is not None and event.route.target != "program":
                         self._waiting = "waiting for the first token"
-                        self._transcript.begin(entry_of(_routed(answer, event)))
+                        self._transcript.begin(self._entry(_routed(answer, event)))
                         self.tick()
                 case TurnStatus():
                     self._waiting = event.text
                     self.tick()
                 case TurnThinking():
-                    self._arrived(event.text)
+                    self._arrived(event.pieces)
                     self._transcript.write_thinking(event.text)
                 case TurnDelta():
-                    self._arrived(event.text)
+                    self._arrived(event.pieces)
                     self._transcript.write(event.text)
                 case TurnEnded():
                     ended(event)
 
-    def _arrived(self, text: str) -> None:
+    def _arrived(self, pieces: int) -> None:
         now = time.monotonic()
         if self._first is None:
             self._first = now
-        # Pieces are close to tokens: runtimes send one token a piece, and pieces that were read together are rare.
-        self._pieces += 1
+        self._pieces += pieces
         if now - self._began > 0.5 and not self._shown:
             self.tick()
 
@@ -80,7 +81,9 @@ class TurnView:
         if self._first is None:
             text = f"{self._waiting} · {since} · esc stops"
         else:
-            text = f"answering · {since} · esc stops"
+            passed = now - self._first
+            rate = f"{self._pieces / passed:.0f} tok/s · " if passed >= _RATE_AFTER_S else ""
+            text = f"{rate}{since} · esc stops"
         if text != self._shown:
             self._shown = text
             self._transcript.set_status(text)

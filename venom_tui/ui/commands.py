@@ -1,0 +1,112 @@
+"""The command palette: everything that can be done where one is, by name, made from the real bindings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.binding import Binding
+from textual.content import Content
+from textual.dom import DOMNode
+
+from venom_tui.core.errors import VenomError
+from venom_tui.ui.dialogs.help import room_title
+from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.theme import NAMES
+from venom_tui.ui.widgets.columns import Column
+
+if TYPE_CHECKING:
+    from venom_tui.ui.app import VenomApp
+
+_COLUMNS = (
+    Column("command", 24, worth=9, stretch=True),
+    Column("where", 30, worth=3),
+    Column("key", 12, worth=5, right=True),
+)
+_NOT_OFFERED = frozenset({"app.commands", "section.commands", "prompt.send", "list.choose"})
+"""What one is doing already, or what only makes sense by its key."""
+_MOVES = frozenset({"list", "transcript.up", "transcript.down", "prompt.up", "prompt.down", "prompt.newline"})
+"""Rooms or ids of keys that only move about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that can be done: its words, its key, and the action with the node that has it."""
+
+    key: str
+    words: str
+    where: str
+    keys: str
+    action: str
+    node: DOMNode
+
+
+def find_command(app: VenomApp) -> None:
+    """Open the palette over what is shown, or close it again."""
+    if isinstance(app.screen, Picker) and app.screen.id == "commands":
+        app.screen.dismiss(None)
+        return
+    commands = {command.key: command for command in _commands(app)}
+    choices = [
+        Choice(
+            command.key,
+            (
+                Content(command.words),
+                Content.styled(command.where, "$text-muted"),
+                Content.styled(command.keys, "bold"),
+            ),
+            f"{command.words} {command.where} {command.keys}".lower(),
+        )
+        for command in commands.values()
+    ]
+    picker = Picker("Commands", _COLUMNS, choices, empty="No command matches.", id="commands")
+
+    def run(key: str | None) -> None:
+        command = commands.get(key) if key is not None else None
+        if command is not None:
+            app.call_later(app.run_action, command.action, command.node)
+
+    app.push_screen(picker, run)
+
+
+def binding_ids(app: VenomApp) -> Collection[str]:
+    """Return the ids of all bindings that there are, of sections that were not opened yet, too."""
+    import importlib
+    import inspect
+    import pkgutil
+
+    import venom_tui.ui as root
+
+    ids: set[str] = set()
+    for module in pkgutil.walk_packages(root.__path__, f"{root.__name__}."):
+        for _, member in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
+            if issubclass(member, DOMNode):
+                ids |= {b.id for b in Binding.make_bindings(member.__dict__.get("BINDINGS", [])) if b.id is not None}
+    return ids
+
+
+def _commands(app: VenomApp) -> Iterator[Command]:
+    seen: set[str] = set()
+    for active in app.screen.active_bindings.values():
+        binding = active.binding
+        if not active.enabled or binding.id is None or binding.action in seen or _is_left_out(binding.id):
+            continue
+        seen.add(binding.action)
+        words = binding.tooltip or binding.description
+        keys = app.get_key_display(binding)
+        yield Command(binding.id, words, room_title(binding.id), keys, binding.action, active.node)
+    for name in NAMES:
+        yield Command(f"theme {name}", f"Colours: {name}", "Settings", "", f"app.theme('{name}')", app)
+
+
+def _is_left_out(binding_id: str) -> bool:
+    return binding_id in _NOT_OFFERED or binding_id in _MOVES or binding_id.partition(".")[0] in _MOVES
+
+
+async def change_theme(app: VenomApp, name: str) -> None:
+    """Change the colours; a choice that cannot be kept is said."""
+    try:
+        await app.choose_theme(name)
+    except VenomError as failure:
+        app.complain(failure)
