@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+# httpx would import these with its first client and its first request: on the event loop, which they would stop.
+import anyio._backends._asyncio  # noqa: F401
+import httpcore  # noqa: F401
 import httpx
 
 from venom_tui.core.errors import (

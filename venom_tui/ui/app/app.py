@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -361,6 +362,14 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
 
 def _import_core() -> type[Core]:
-    from venom_tui.core.core import Core
+    """Import the core, in a thread.
 
+    Not while the garbage collector may run: a finalizer that imports something in the middle of an import makes that
+    fail with a KeyError in Python 3.11 and 3.12, and a collection would only stop the screen.
+    """
+    gc.disable()
+    try:
+        from venom_tui.core.core import Core
+    finally:
+        gc.enable()
     return Core
