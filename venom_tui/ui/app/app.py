@@ -284,6 +284,10 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
     # ------------------------------------------------------------------ what acts everywhere
 
+    def get_key_display(self, binding: Binding) -> str:
+        """Write a key as people say it."""
+        return super().get_key_display(binding).replace("⏎", "enter")
+
     @property
     def answer_fps(self) -> int:
         """Frames a second at most while an answer streams."""
@@ -365,7 +369,7 @@ def _import_core() -> type[Core]:
     """Import the core, in a thread.
 
     Not while the garbage collector may run: a finalizer that imports something in the middle of an import makes that
-    fail with a KeyError in Python 3.11 and 3.12, and a collection would only stop the screen.
+    fail with a KeyError in Python 3.11 (seen here), and a collection would only stop the screen.
     """
     gc.disable()
     try:

@@ -31,10 +31,12 @@ _COLUMNS = (
 def pick_model(app: VenomApp) -> None:
     """Open the picker; what is chosen becomes active when it is loaded and answers."""
     core = app.core
-    if core is None:
+    if isinstance(app.screen, Picker) and app.screen.id == "models":
+        app.screen.dismiss(None)
+    elif core is None:
         app.notify("Still starting: the models are looked for.", markup=False)
-        return
-    app.run_worker(_pick(app, core), group="pick model", exclusive=True, exit_on_error=False)
+    else:
+        app.run_worker(_pick(app, core), group="pick model", exclusive=True, exit_on_error=False)
 
 
 async def _pick(app: VenomApp, core: Core) -> None:

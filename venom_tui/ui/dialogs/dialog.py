@@ -25,9 +25,11 @@ class KeysLine(Line):
     def on_mount(self) -> None:
         """Read the screen's bindings."""
         parts = []
+        actions: set[str] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and active.node is self.screen:
+            if binding.show and active.node is self.screen and binding.action not in actions:
+                actions.add(binding.action)
                 key = self.app.get_key_display(binding)
                 parts.append(Content.assemble((key, "bold"), " ", binding.description))
         self.show(Content("   ").join(parts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -13,6 +14,9 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from venom_tui.ui.dialogs.dialog import Dialog
+
+_KEYS_WIDTH = 18
+_ID_WIDTH = 22
 
 INTRODUCTION = (
     "Focus decides: in an input, keys are text; out of it, they are verbs on what is highlighted. "
@@ -37,15 +41,31 @@ class HelpScreen(Dialog[None]):
             yield Static(Content(INTRODUCTION))
             for title, bindings in self._groups:
                 yield Static(Content.assemble("\n", (title, "bold $accent")))
-                yield Static(self._table(bindings))
-            yield Static(Content('\nAny key can be changed: keymap.toml in the configuration folder, `id = "keys"`.'))
+                yield KeyTable(bindings)
+            yield Static(Content('\nAny key can be changed: keymap.toml in the configuration folder, "id" = "keys".'))
 
-    def _table(self, bindings: list[list[Binding]]) -> Content:
-        lines = []
-        for same in bindings:
-            keys = " ".join(self.app.get_key_display(binding) for binding in same)
-            text = same[0].tooltip or same[0].description
-            lines.append(Content.assemble((f" {keys:<16} ", "bold"), f"{text:<48} ", (same[0].id or "", "$text-muted")))
+
+class KeyTable(Static):
+    """One line a command: its keys, what it does, and where there is room the id that a keymap needs."""
+
+    def __init__(self, commands: list[list[Binding]]) -> None:
+        super().__init__()
+        self._commands = commands
+
+    def on_resize(self) -> None:
+        """Lay the columns out in the width that there is."""
+        self.update(self._table(self.size.width))
+
+    def _table(self, width: int) -> Content:
+        shows_id = width >= _KEYS_WIDTH + _ID_WIDTH + 40
+        room = max(10, width - _KEYS_WIDTH - (_ID_WIDTH if shows_id else 0) - 1)
+        lines: list[Content] = []
+        for same in self._commands:
+            keys = " ".join(dict.fromkeys(self.app.get_key_display(binding) for binding in same))
+            words = textwrap.wrap(same[0].tooltip or same[0].description, room) or [""]
+            name = (same[0].id or "", "$text-muted") if shows_id else ""
+            lines.append(Content.assemble((f" {keys:<{_KEYS_WIDTH - 1}}", "bold"), f"{words[0]:<{room}}", " ", name))
+            lines.extend(Content(" " * _KEYS_WIDTH + more) for more in words[1:])
         return Content("\n").join(lines)
 
 

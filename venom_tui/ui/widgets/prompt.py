@@ -14,7 +14,7 @@ class Prompt(TextArea):
     """A text field of one to ten lines. A paste is one text however many lines it has; printable keys are text."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "send", "Send", id="prompt.send", tooltip="Send the prompt", priority=True),
+        Binding("enter", "send", "send", id="prompt.send", tooltip="Send the prompt", priority=True),
         Binding("ctrl+j,alt+enter", "newline", "New line", show=False, id="prompt.newline", tooltip="Begin a new line"),
         Binding("up", "up", "Earlier prompt", show=False, id="prompt.up", tooltip="Line above, or the prompt before"),
         Binding(

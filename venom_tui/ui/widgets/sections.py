@@ -67,6 +67,6 @@ class RuleLine(Line):
         right = f" {self._right} {dash * 2}" if self._right else ""
         room = max(4, width - len(right) - 6)
         title = truncate_middle(self._title, room)
-        left = Content.assemble((dash * 2 + " ", "$rule"), title, " ")
+        left = Content.assemble((dash * 2 + " ", "$rule"), title, " ") if title else Content()
         fill = max(0, width - left.cell_length - Content(right).cell_length)
         return Content.assemble(left, (dash * fill, "$rule"), (right, "$text-muted")).truncate(width)

@@ -197,7 +197,7 @@ class Conversation:
     def measure(self) -> str:
         """Return how many messages the session has, for its title's right side."""
         count = 0 if self.session is None else self.session.message_count
-        return f"{count:,} messages" if count else ""
+        return f"{count:,} message{'s' * (count != 1)}" if count else ""
 
     # ------------------------------------------------------------------ turns
 
