@@ -13,9 +13,9 @@ Keys: up, down, page up, page down, home and end as usual; n and p select messag
 
 How it is made: `segments` cuts a text by its own marks, however it arrives, so that an answer that streamed looks as
 the same text read from the store; `markdown` draws segments as rows; a `view` is an entry cut into pieces, `history`
-the views one below the other, `live` the view that grows; the `widget` is a window on the history that paints rows
-which are others than before. No row holds a control character, whatever the text. Nothing is parsed as Textual's
-markup, no link is ever followed.
+the views one below the other, `live` the view that grows; a `window` on the history paints rows which are others than
+before, and the `widget` is such a window with what can be done with entries. No row holds a control character, whatever
+the text. Nothing is parsed as Textual's markup, no link is ever followed.
 """
 
 from venom_tui.ui.widgets.transcript.entry import Entry

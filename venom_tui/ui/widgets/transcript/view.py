@@ -91,6 +91,11 @@ class View:
                 piece.rows = None
 
     @property
+    def text(self) -> str:
+        """The text as it was written."""
+        return self.entry.body
+
+    @property
     def thinking(self) -> str:
         """What the model thought."""
         return self.entry.thinking
