@@ -29,12 +29,17 @@ class History:
         self._owner = owner
         self._now = now
 
-    async def list(self, limit: int | None, known: Mapping[str, Operation]) -> Operations:
-        """Return all operations, newest first; `known` ones of this process stand for their rows, also missing ones."""
-        entries = await self._store.list(limit)
+    async def list(
+        self, limit: int | None, known: Mapping[str, Operation], before: Operation | None = None
+    ) -> Operations:
+        """Return all operations, newest first; `known` ones of this process stand for their rows, also missing ones.
+
+        With `before` those that follow it in this order, as far as they have a row.
+        """
+        entries = await self._store.list(limit, before=before)
         seen = await asyncio.to_thread(self._all_seen, entries)
         stored = {operation.id for operation in seen}
-        missing = [operation for operation in known.values() if operation.id not in stored]
+        missing = [operation for operation in known.values() if operation.id not in stored and before is None]
         found = [known.get(operation.id, operation) for operation in seen] + missing
         found.sort(
             key=lambda operation: operation.created_at.timestamp() if operation.created_at else 0.0, reverse=True

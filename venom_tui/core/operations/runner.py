@@ -210,9 +210,16 @@ class OperationRunner:
 
     # ------------------------------------------------------------------ the history
 
-    async def list(self, limit: int | None = None) -> Operations:
-        """Return all operations, newest first; those of this process as they stand now."""
-        return await self._history.list(limit, self._known())
+    async def list(self, limit: int | None = None, *, before: Operation | None = None) -> Operations:
+        """Return all operations, newest first; those of this process as they stand now.
+
+        A page: at most `limit` of those that follow `before`, the last one of the page that was read already.
+        """
+        return await self._history.list(limit, self._known(), before)
+
+    async def count_ended(self) -> int:
+        """Return how many operations have ended: what `clear` would remove."""
+        return await self._store.count_ended()
 
     async def get(self, operation_id: str) -> Operation:
         """Return one operation by its id, or by a beginning of it that no other id has.

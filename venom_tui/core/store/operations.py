@@ -66,13 +66,26 @@ class OperationStore:
 
         await self._database.write(write)
 
-    async def list(self, limit: int | None = None) -> Entries:
-        """Return the operations with the owners of open ones, newest first."""
-        found = await self._database.read(
-            "SELECT operation, owner, seen_at FROM operations ORDER BY created_at DESC, id LIMIT ?",
-            (-1 if limit is None else limit,),
-        )
+    async def list(self, limit: int | None = None, *, before: Operation | None = None) -> Entries:
+        """Return the operations with the owners of open ones, newest first; those after `before` in that order."""
+        most = -1 if limit is None else limit
+        columns, order = "SELECT operation, owner, seen_at FROM operations", "ORDER BY created_at DESC, id LIMIT ?"
+        if before is None or before.created_at is None:
+            found = await self._database.read(f"{columns} {order}", (most,))
+        else:
+            created = time_text(before.created_at)
+            found = await self._database.read(
+                f"{columns} WHERE created_at <= ? AND (created_at < ? OR id > ?) {order}",
+                (created, created, before.id, most),
+            )
         return [_entry(row) for row in found]
+
+    async def count_ended(self) -> int:
+        """Return how many operations have ended."""
+        found = await self._database.read(
+            f"SELECT (SELECT count(*) FROM operations) - (SELECT count(*) FROM operations WHERE {_OPEN})"
+        )
+        return int(found[0][0])
 
     async def get(self, operation_id: str) -> Entry | None:
         """Return an operation by its id or by a beginning of it that no other has."""
