@@ -25,7 +25,9 @@ import tempfile
 import termios
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
+
+Role = Literal["user", "assistant"]
 
 _MARK = "ZZEND"
 _STEP = 250
@@ -97,10 +99,10 @@ def answer(tokens: int) -> list[str]:
     return [*found, "\n\nThat was ", _MARK]
 
 
-def older_messages(count: int) -> list[tuple[str, str]]:
+def older_messages(count: int) -> list[tuple[Role, str]]:
     """Return (role, text) of older messages: prompts, and answers of some 700 characters."""
     rnd = random.Random(5)
-    found = []
+    found: list[tuple[Role, str]] = []
     for number in range(count):
         if number % 2 == 0:
             found.append(("user", _sentence(rnd, 18)))
@@ -119,6 +121,7 @@ def child(options: argparse.Namespace) -> None:
 
     prepare()
     from textual.app import ComposeResult
+    from textual.binding import BindingType
     from textual.containers import Horizontal
     from textual.widgets import Static
 
@@ -129,7 +132,7 @@ def child(options: argparse.Namespace) -> None:
     class Bench(TerminalApp[None]):
         CSS = "#title, #status { height: 1; } #side { width: 26; }"
         AUTO_FOCUS = "Transcript"
-        BINDINGS = [("ctrl+q", "quit", "Quit")]  # noqa: RUF012
+        BINDINGS: ClassVar[list[BindingType]] = [("ctrl+q", "quit", "Quit")]
 
         def compose(self) -> ComposeResult:
             yield Static("title", id="title")
@@ -150,7 +153,7 @@ def child(options: argparse.Namespace) -> None:
             await asyncio.sleep(0.5)
             if options.older:
                 entries = [
-                    Entry(f"o{n}", role, "you" if role == "user" else "model", text)  # type: ignore[arg-type]
+                    Entry(f"o{n}", role, "you" if role == "user" else "model", text)
                     for n, (role, text) in enumerate(older_messages(options.older))
                 ]
                 await asyncio.sleep(0.2)

@@ -152,7 +152,7 @@ def test_paths_are_absolute_and_know_the_home(config: Path, monkeypatch: pytest.
     assert load(config, VENOM_DATA_DIR="here").data_dir == tmp_path / "here"
     assert load(config).models_dir == config.parent / "data" / "models"
     with pytest.raises(UsageError, match="home folder"):
-        load(config, VENOM_DATA_DIR="~nobody-of-this-name/x").data_dir  # noqa: B018
+        load(config, VENOM_DATA_DIR="~nobody-of-this-name/x").data_dir  # noqa: B018 (a property that fails)
 
 
 # ---------------------------------------------------------------------- .env

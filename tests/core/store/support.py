@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from venom_tui.core.events import EventBus
 from venom_tui.core.owner import Owner
@@ -78,9 +79,9 @@ async def open_store(
         await database.close()
 
 
-def ended(answer: Message, text: str, state: MessageState = MessageState.COMPLETE, **fields: object) -> Message:
+def ended(answer: Message, text: str, state: MessageState = MessageState.COMPLETE, **fields: Any) -> Message:
     """Return an answer as it has ended."""
-    return replace(answer, content=text, state=state, **fields)  # type: ignore[arg-type]
+    return replace(answer, content=text, state=state, **fields)
 
 
 def trace_of(answer: Message) -> RequestTrace:

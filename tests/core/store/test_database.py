@@ -5,7 +5,9 @@ import os
 import sqlite3
 import stat
 import threading
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pytest
@@ -14,8 +16,8 @@ from venom_tui.core.errors import StoreError
 from venom_tui.core.store.database import Database, Work
 
 
-async def opened(folder: Path, **options: float) -> Database:
-    return await Database.open(folder / "venom.db", announce=pytest.fail, **options)  # type: ignore[arg-type]
+async def opened(folder: Path, **options: Any) -> Database:
+    return await Database.open(folder / "venom.db", announce=pytest.fail, **options)
 
 
 def put(name: str, value: str = "x") -> Work[None]:
@@ -25,6 +27,10 @@ def put(name: str, value: str = "x") -> Work[None]:
     return work
 
 
+def pragma(name: str) -> Work[Iterable[sqlite3.Row]]:
+    return lambda db: db.execute_fetchall(f"PRAGMA {name}")
+
+
 async def names(database: Database) -> list[str]:
     return [row["name"] for row in await database.read("SELECT name FROM settings ORDER BY name")]
 
@@ -32,7 +38,7 @@ async def names(database: Database) -> list[str]:
 async def test_pragmas(folder: Path) -> None:
     database = await opened(folder)
     found = {
-        name: await database.write(lambda db, name=name: db.execute_fetchall(f"PRAGMA {name}"))  # type: ignore[misc]
+        name: await database.write(pragma(name))
         for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
     }
     assert {name: next(iter(rows))[0] for name, rows in found.items()} == {

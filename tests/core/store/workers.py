@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,8 +61,8 @@ async def main(what: str, folder: str, *arguments: str) -> None:
     database = await Database.open(Path(folder) / "venom.db", announce=say)
     sessions = SessionStore(database, EventBus(), Owner.current())
     await sessions.recover()
-    work = {"add": add_sessions, "stream": stream, "hold": hold}[what]
-    await work(sessions, *arguments)  # type: ignore[operator]
+    works: dict[str, Callable[..., Awaitable[None]]] = {"add": add_sessions, "stream": stream, "hold": hold}
+    await works[what](sessions, *arguments)
     await sessions.close()
     await database.close()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from venom_tui.core.errors import AmbiguousModel, LoadFailed, ModelNotFound, ReadOnly, UsageError
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
@@ -206,10 +206,12 @@ class ModelManager:
         """
         self._check_writable("parameters cannot be changed")
         model = await self.find(name, runtime)
-        values = {key: None if text is None else parse_parameter(key, text) for key, text in changes.items()}
+        values: dict[str, Any] = {
+            key: None if text is None else parse_parameter(key, text) for key, text in changes.items()
+        }
         saved = await self._store.parameters(model.runtime, model.name)
         try:
-            saved = replace(saved, **values)  # type: ignore[arg-type]
+            saved = replace(saved, **values)
         except TypeError:
             raise UsageError(f"{sanitize_line(', '.join(values), 60)} is no generation parameter.") from None
         await self._store.save_parameters(model.runtime, model.name, saved)

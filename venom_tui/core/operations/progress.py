@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.operation import Operation
@@ -41,7 +42,7 @@ class Progress:
         """Tell what is being done and how far it is; None leaves a field as it was. The rate follows from the bytes."""
         if self.operation.state.final:
             return
-        told = {
+        told: dict[str, Any] = {
             "message": None if message is None else sanitize_line(message),
             "bytes_done": bytes_done,
             "bytes_total": bytes_total,
@@ -50,7 +51,7 @@ class Progress:
             "rate_bytes_per_s": None if bytes_done is None else self._rate(bytes_done),
         }
         changes = {name: value for name, value in told.items() if value is not None}
-        operation = replace(self.operation, **changes)  # type: ignore[arg-type]
+        operation = replace(self.operation, **changes)
         if operation != self.operation:
             self.operation = operation
             self._changed(operation)

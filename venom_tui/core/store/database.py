@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import aiosqlite
 
@@ -42,9 +42,7 @@ class Database:
         self._writer = writer
         self._reader = reader
         self._lock = opened.lock
-        self._queue: asyncio.Queue[tuple[Callable[[], Awaitable[object]], asyncio.Future[object]] | None] = (
-            asyncio.Queue()
-        )
+        self._queue: asyncio.Queue[tuple[Callable[[], Awaitable[object]], asyncio.Future[Any]] | None] = asyncio.Queue()
         self._closed = False
         self._version: int | None = None
         self._task = asyncio.create_task(self._write_all(), name="store writer")
@@ -99,7 +97,7 @@ class Database:
         if self._closed:
             raise StoreError("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._queue.put_nowait((item, future))  # type: ignore[arg-type]
+        self._queue.put_nowait((item, future))
         return await asyncio.shield(future)
 
     async def read(self, sql: str, parameters: Sequence[object] = ()) -> list[aiosqlite.Row]:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from venom_tui.core.errors import SessionNotFound
 from venom_tui.core.store.message_table import Replacement, replacement
@@ -59,7 +59,8 @@ class TemporarySessions:
     def change(self, session_id: str, **fields: str | datetime) -> None:
         """Change title, draft or times."""
         self.get(session_id)
-        self._sessions[session_id] = replace(self._sessions[session_id], **fields)  # type: ignore[arg-type]
+        changes: dict[str, Any] = {**fields}
+        self._sessions[session_id] = replace(self._sessions[session_id], **changes)
 
     def delete(self, session_id: str) -> None:
         """Forget one."""

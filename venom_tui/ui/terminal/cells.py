@@ -86,7 +86,7 @@ def cells_of(strip: Strip, colors: ColorSystem) -> tuple[list[Cell], bool]:
             continue
         if style is None:
             key = ""
-        elif style._link or (key := style._ansi) is None:  # type: ignore[assignment]
+        elif style._link or (key := style._ansi) is None:  # type: ignore[assignment]  # None is replaced here
             key = style_of(style, colors)
         if (text.isascii() and text.isprintable()) or _PLAIN.fullmatch(text):
             cells.extend(zip(text, repeat(key)))

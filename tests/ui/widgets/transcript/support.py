@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import strategies as st
+from rich.style import Style as RichStyle
 from textual.app import App, ComposeResult
 from textual.color import Color
 from textual.style import Style
@@ -49,7 +52,7 @@ class PlainPen(Pen):
     def with_words(self, words: tuple[str, ...]) -> Pen:
         return PlainPen(self.width, words)
 
-    def rich(self, name: str):  # type: ignore[no-untyped-def]
+    def rich(self, name: str) -> RichStyle:
         return super().rich(" ".join(word for word in name.split() if "$" not in word and word != "on"))
 
 
@@ -88,5 +91,5 @@ def question(key: str, text: str = "How large is it?") -> Entry:
     return Entry(key, "user", "you", text)
 
 
-def answer(key: str, text: str, **more: object) -> Entry:
-    return Entry(key, "assistant", "qwen3:14b", text, **more)  # type: ignore[arg-type]
+def answer(key: str, text: str, **more: Any) -> Entry:
+    return Entry(key, "assistant", "qwen3:14b", text, **more)
