@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venom_tui.core.models.gguf import GgufError, GgufHeader, read_header
-from venom_tui.core.models.names import name_of_file
+from venom_tui.core.models.names import LONGEST, name_of_file
 from venom_tui.core.types.model import ModelInfo
 
 DEMONSTRATION_NAME = "smollm2-135m"
@@ -70,7 +70,8 @@ class ModelFiles:
         name = name_of_file(path.relative_to(self.folder).as_posix())
         unique, number = name, 2
         while unique in names or unique == DEMONSTRATION_NAME:
-            unique, number = f"{name} ({number})", number + 1
+            ending = f" ({number})"
+            unique, number = name[: LONGEST - len(ending)] + ending, number + 1
         return _info(unique, path, seen, size)
 
     def _look(self, path: Path) -> _Seen:

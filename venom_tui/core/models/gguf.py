@@ -8,6 +8,7 @@ and long arrays (the vocabulary) are passed over.
 from __future__ import annotations
 
 import math
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,13 @@ _MAGIC = b"GGUF"
 _MAX_PAIRS = 20_000
 _MAX_TENSORS = 200_000
 _MAX_STRING = 4 * 1024 * 1024
+_MAX_TEXTS = 2_000_000
+"""Texts of all arrays together; the largest vocabularies and their merges have less than a million."""
+_MAX_PARAMETERS = 10**15
 _MAX_HEADER = 256 * 1024 * 1024
 """Bytes; the largest vocabularies make headers of some 20 MB."""
 
-_UINT32, _BOOL, _STRING, _ARRAY, _UINT64 = 4, 7, 8, 9, 10
+_STRING, _ARRAY = 8, 9
 _SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 
 _FILE_TYPES = {
@@ -32,6 +36,16 @@ _FILE_TYPES = {
     29: "IQ2_M", 30: "IQ4_XS", 31: "IQ1_M", 32: "BF16", 36: "TQ1_0", 37: "TQ2_0", 38: "MXFP4",
 }  # fmt: skip
 """`general.file_type` -> its name (llama.h, enum llama_ftype)."""
+
+
+_NEEDED = frozenset(
+    {
+        *("general.architecture", "general.type", "general.name", "general.file_type"),
+        *("split.count", "split.no", "tokenizer.chat_template"),
+    }
+)
+"""Keys whose values are kept; besides them only the context's length, whose key begins with the architecture."""
+_CUT = "it ends in the middle of its header"
 
 
 class GgufError(ValueError):
@@ -74,14 +88,16 @@ def read_header(path: Path) -> GgufHeader:
         OSError: it cannot be read.
     """
     with path.open("rb") as file:
-        return _Reader(file).header()
+        return _Reader(file, os.fstat(file.fileno()).st_size).header()
 
 
 class _Reader:
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
+        self._size = size
         self._order = "<"
         self._used = 0
+        self._texts = 0
         self._wide = True
 
     def header(self) -> GgufHeader:
@@ -99,25 +115,30 @@ class _Reader:
         for _ in range(pairs):
             key = self._string()
             kind = self._number("I")
-            # Only what is needed is kept; templates may be long, so that of them only their being there is.
-            values[key] = self._value(kind)
+            if _is_needed(key, kind):
+                values[key] = self._value(kind)
+            else:
+                self._pass_over(kind)
         elements = sum(self._elements() for _ in range(tensors))
         return _summary(version, values, elements)
 
     def _take(self, size: int) -> bytes:
-        self._used += size
-        if self._used > _MAX_HEADER:
-            raise GgufError("its header is larger than any model's")
+        self._count_bytes(size)
         data = self._file.read(size)
         if len(data) != size:
-            raise GgufError("it ends in the middle of its header")
+            raise GgufError(_CUT)
         return data
 
     def _skip(self, size: int) -> None:
+        self._count_bytes(size)
+        self._file.seek(size, 1)
+
+    def _count_bytes(self, size: int) -> None:
         self._used += size
         if self._used > _MAX_HEADER:
             raise GgufError("its header is larger than any model's")
-        self._file.seek(size, 1)
+        if self._used > self._size:
+            raise GgufError(_CUT)
 
     def _number(self, form: str) -> int:
         return int(struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0])
@@ -137,33 +158,34 @@ class _Reader:
             raise GgufError(f"it claims to hold a text of {length:,} bytes")
         return self._take(length).decode("utf-8", "replace")
 
-    def _value(self, kind: int, depth: int = 0) -> object:
+    def _value(self, kind: int) -> object:
+        """Read a value; nothing that is needed is an array, so that of these none is kept."""
         if kind == _STRING:
             return self._string()
-        if kind == _ARRAY:
-            if depth > 2:
-                raise GgufError("its arrays are nested too deeply")
-            self._pass_over_array(depth)
-            return None
         form = _SCALARS.get(kind)
         if form is None:
-            raise GgufError(f"it holds a value of the unknown type {kind}")
+            self._pass_over(kind)
+            return None
         return struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0]
 
-    def _pass_over_array(self, depth: int) -> None:
-        """Read past an array: nothing that is shown is one."""
-        kind, length = self._number("I"), self._length()
+    def _pass_over(self, kind: int, count: int = 1, depth: int = 0) -> None:
+        """Read past values of one kind."""
         form = _SCALARS.get(kind)
         if form is not None:
-            self._skip(length * struct.calcsize("=" + form))
+            self._skip(count * struct.calcsize("=" + form))
             return
-        if length > _MAX_HEADER // 8:
-            raise GgufError(f"it claims to hold an array of {length:,} texts")
-        for _ in range(length):
+        if kind not in (_STRING, _ARRAY):
+            raise GgufError(f"it holds a value of the unknown type {kind}")
+        if depth > 3:
+            raise GgufError("its arrays are nested too deeply")
+        self._texts += count
+        if self._texts > _MAX_TEXTS:
+            raise GgufError(f"it claims to hold {self._texts:,} texts")
+        for _ in range(count):
             if kind == _STRING:
                 self._skip(self._length())
             else:
-                self._value(kind, depth + 1)
+                self._pass_over(self._number("I"), self._length(), depth + 1)
 
     def _elements(self) -> int:
         """Read one tensor's entry and return its number of elements."""
@@ -174,6 +196,10 @@ class _Reader:
         shape = [self._length() for _ in range(dimensions)]
         self._skip(4 + 8)
         return math.prod(shape)
+
+
+def _is_needed(key: str, kind: int) -> bool:
+    return key in _NEEDED or (key.endswith(".context_length") and len(key) < 100 and kind != _STRING)
 
 
 def _summary(version: int, values: dict[str, object], elements: int) -> GgufHeader:
@@ -187,9 +213,9 @@ def _summary(version: int, values: dict[str, object], elements: int) -> GgufHead
         version=version,
         architecture=architecture,
         name=_text(values.get("general.name")),
-        parameters=elements or None,
+        parameters=elements if 0 < elements < _MAX_PARAMETERS else None,
         quantization=_FILE_TYPES.get(file_type & 1023) if isinstance(file_type, int) else None,
-        context_length=context if isinstance(context, int) and context > 0 else None,
+        context_length=_int(context, 0) or None,
         has_chat_template=bool(values.get("tokenizer.chat_template")),
         kind=kind,
         split_count=_int(values.get("split.count"), 1),

@@ -37,6 +37,7 @@ def name_of_file(relative: str) -> str:
     stem = re.sub(r"\.gguf\Z", "", relative, flags=re.IGNORECASE)
     stem = re.sub(r"-00001-of-\d{5}\Z", "", stem)
     cleaned = re.sub(r"[^\w .:/@+()\[\]-]+", "_", sanitize_line(stem, LONGEST), flags=re.UNICODE)
-    cleaned = re.sub(r"\.{2,}", ".", cleaned).strip(" /")
-    cleaned = re.sub(r"\A[^\w]+|\A_+", "", cleaned)
+    cleaned = re.sub(r"\.{2,}", ".", cleaned)
+    cleaned = "/".join(filter(None, (part.strip() for part in cleaned.split("/"))))
+    cleaned = re.sub(r"\A[\W_]+", "", cleaned)
     return cleaned[:LONGEST].strip(" /") or "model"
