@@ -148,12 +148,22 @@ class KeyDecoder:
         for token in _TOKEN.finditer(text):
             if token.lastgroup == "malformed":
                 continue
-            yield from self._parser.feed(token[0])
+            yield from self._understand(token[0])
             if token.lastgroup is not None:
                 # Whatever the parser still waits for will not come: an alt and a key, or a sequence unknown to it.
                 rest = self._give_up_waiting()
                 if token.lastgroup == "escape":
                     yield from rest
+
+    def _understand(self, text: str) -> list[Message]:
+        try:
+            return list(self._parser.feed(text))
+        except (ValueError, OverflowError):  # a key by the number of a character that there is not, or by no number
+            broken, self._parser = self._parser, XTermParser()  # the old one has ended
+            self._parser.mouse_pixels = broken.mouse_pixels
+            self._parser.terminal_size = broken.terminal_size
+            self._parser.terminal_pixel_size = broken.terminal_pixel_size
+            return []
 
     def _give_up_waiting(self) -> list[Message]:
         if self._parser._timeout_time is None:
