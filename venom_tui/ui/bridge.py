@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.errors import VenomError
     from venom_tui.core.events import Event
+    from venom_tui.core.types.model import ModelInfo
     from venom_tui.ui.widgets.header import HeaderState
 
 _log = logging.getLogger(__name__)
@@ -44,6 +45,9 @@ class CoreHost(Protocol):
 
     def show_section(self, name: str) -> None:
         """Bring a section to the front."""
+
+    def switch_to(self, model: ModelInfo) -> None:
+        """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
 
     def complain(self, failure: VenomError) -> None:
         """Say what went wrong and what to do."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.events import Event
     from venom_tui.core.settings import Settings
+    from venom_tui.core.types.model import ModelInfo
     from venom_tui.ui.bridge import Listens
     from venom_tui.ui.widgets.header import HeaderState
 
@@ -328,6 +329,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         from venom_tui.ui.app.model_picker import pick_model
 
         pick_model(self)
+
+    def switch_to(self, model: ModelInfo) -> None:
+        """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
+        from venom_tui.ui.app.model_picker import switch_to
+
+        switch_to(self, model)
 
     def action_theme(self, name: str) -> None:
         """Change the colours."""

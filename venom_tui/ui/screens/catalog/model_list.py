@@ -1,0 +1,61 @@
+"""The rows of the catalog, and the keys that act on them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+
+from venom_tui.ui.screens.catalog.row import Row
+from venom_tui.ui.screens.catalog.table import line
+from venom_tui.ui.widgets.key_order import act_in_order
+from venom_tui.ui.widgets.rows import RowList
+
+
+class ModelList(RowList):
+    """Models, one a row; the verbs are the screen's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,c", "screen.chat", "chat", id="catalog.chat", tooltip="Chat with the model: it becomes active"),
+        Binding("u", "screen.unload", "unload", id="catalog.unload", tooltip="Take the model out of memory"),
+        Binding("slash", "screen.filter", "filter", id="catalog.filter", tooltip="Filter the models while you type"),
+        Binding("s", "screen.sort", "sort", id="catalog.sort", tooltip="Sort by the next column"),
+        Binding("S", "screen.reverse", "reverse", show=False, id="catalog.reverse", tooltip="Reverse the order"),
+        Binding("space", "screen.select", "select", id="catalog.select", tooltip="Select the model, or leave it out"),
+        Binding("r", "screen.look", "refresh", id="catalog.refresh", tooltip="Look at the models' files again"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__(id="models")
+        self._rows: Sequence[Row] = ()
+        self._selected: Collection[str] = ()
+        self._busy: Collection[str] = ()
+        self._longest = 0
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys."""
+        await act_in_order(self, event)
+
+    def show(self, rows: Sequence[Row], longest: int, anchor: str | None = None) -> None:
+        """Show other rows; the cursor goes back to the row `anchor` where that is among them.
+
+        `longest` is the width of the longest name, also of rows that are not listed: columns stay where they are.
+        """
+        self._rows, self._longest = rows, longest
+        keys = [row.key for row in rows]
+        self.set_rows(keys, self._line)
+        if anchor is not None:
+            self.set_cursor(anchor)
+
+    def mark(self, *, selected: Collection[str], busy: Collection[str]) -> None:
+        """Show which rows are selected and which are being loaded or unloaded."""
+        if (selected, busy) != (self._selected, self._busy):
+            self._selected, self._busy = selected, busy
+            self.refresh()
+
+    def _line(self, index: int, width: int) -> Content:
+        row = self._rows[index]
+        return line(row, width, self._longest, selected=row.key in self._selected, busy=row.key in self._busy)

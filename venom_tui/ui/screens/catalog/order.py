@@ -1,0 +1,59 @@
+"""The orders in which the catalog can be shown. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+
+from venom_tui.ui.screens.catalog.row import Order, Row, order_of
+
+Value = Order | str | float | int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """A column that rows can be sorted by; rows whose value is None come last in either direction."""
+
+    column: str
+    upwards: str
+    """What stands first, in words."""
+    downwards: str
+    value: Callable[[Row], Value]
+
+    def words(self, reverse: bool) -> str:
+        """Return the order in words, for the title."""
+        return f"{self.column}, {self.downwards if reverse else self.upwards}"
+
+
+def _order(text: str | None) -> Order | None:
+    return None if text is None else order_of(text)
+
+
+SORTS = (
+    Sort("name", "a to z", "z to a", lambda row: row.name_order),
+    Sort("params", "fewest first", "most first", lambda row: row.parameters),
+    Sort("quant", "a to z", "z to a", lambda row: _order(row.model.quantization)),
+    Sort("size", "smallest first", "largest first", lambda row: row.model.size_bytes),
+    Sort("context", "shortest first", "longest first", lambda row: row.model.context_length),
+    Sort("arch", "a to z", "z to a", lambda row: _order(row.model.architecture)),
+    Sort("where", "a to z", "z to a", lambda row: (row.model.runtime, row.model.provider)),
+    Sort(
+        "loaded", "loaded first", "loaded last", lambda row: None if row.model.loaded is None else not row.model.loaded
+    ),
+)
+"""The order in which one key goes through them."""
+
+
+def in_order(rows: Sequence[Row], sort: Sort, reverse: bool) -> list[Row]:
+    """Return rows that stand by name in another order; equal ones stay by name."""
+    known: list[tuple[Value, Row]] = []
+    unknown: list[Row] = []
+    for row in rows:
+        value = sort.value(row)
+        if value is None:
+            unknown.append(row)
+        else:
+            known.append((value, row))
+    known.sort(key=itemgetter(0), reverse=reverse)
+    return [row for _, row in known] + unknown

@@ -1,0 +1,89 @@
+"""One row of the catalog: a model, with what its filter and its order need worked out once. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from venom_tui.core.types.model import ModelInfo
+
+Order = tuple[str | int, ...]
+"""Texts and numbers in turn, so that `b10` comes after `b9`."""
+
+_DIGITS = re.compile(r"([0-9]{1,18})")
+_PARAMETERS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kmbt])", re.IGNORECASE)
+_THOUSANDS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
+_WORDS = {"completion": "chat", "thinking": "think", "vision": "see", "embedding": "embed"}
+"""How a capability is called on the screen; the others keep their names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A model as the list, its filter and its order know it."""
+
+    key: str
+    """Names it among all models of all runtimes."""
+    model: ModelInfo
+    text: str
+    """What plain words are looked for in, folded."""
+    name_order: Order
+    parameters: float | None
+    """Number of parameters; None where it is not known or is not one number."""
+
+
+def key_of(model: ModelInfo) -> str:
+    """Return what names a model among those of all runtimes."""
+    return f"{model.runtime} {model.name}"
+
+
+def renewed(models: Iterable[ModelInfo], known: Mapping[str, Row]) -> list[Row]:
+    """Return the rows of models, by name; a row whose model is what it was is taken from the `known` ones."""
+    rows = []
+    for model in models:
+        row = known.get(key_of(model))
+        rows.append(row if row is not None and row.model == model else row_of(model))
+    rows.sort(key=lambda row: (row.name_order, row.key))
+    return rows
+
+
+def row_of(model: ModelInfo) -> Row:
+    """Work out the row of one model."""
+    parts = (
+        model.name,
+        model.quantization,
+        model.architecture,
+        model.parameter_size,
+        model.runtime,
+        model.provider,
+        *(model.capabilities or ()),
+        abilities(model),
+    )
+    return Row(
+        key=key_of(model),
+        model=model,
+        text="\n".join(part for part in parts if part).casefold(),
+        name_order=order_of(model.name),
+        parameters=parameters_of(model.parameter_size),
+    )
+
+
+def order_of(text: str) -> Order:
+    """Return what texts with numbers in them are sorted by."""
+    return tuple(int(part) if at % 2 else part for at, part in enumerate(_DIGITS.split(text.casefold())))
+
+
+def parameters_of(text: str | None) -> float | None:
+    """Return `8.0B` as a number; None for what is not known or not one number (`8x7B`)."""
+    found = _PARAMETERS.fullmatch(text.strip()) if text else None
+    return float(found[1]) * _THOUSANDS[found[2].lower()] if found else None
+
+
+def abilities(model: ModelInfo) -> str:
+    """Return in words what a model can do: `?` where nobody could be asked, `-` for nothing that has a name."""
+    if model.capabilities is None:
+        return "base" if model.has_chat_template is False else "?"
+    more = [_WORDS.get(name, name) for name in model.capabilities if name != "completion"]
+    if more:
+        return " ".join(more)
+    return _WORDS["completion"] if model.capabilities else "-"

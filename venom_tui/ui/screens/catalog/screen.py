@@ -1,0 +1,298 @@
+"""The catalog: all models in one list, filtered and sorted, details of the one under the cursor, and verbs on them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from textual.widget import Widget
+from textual.widgets import Static
+
+from venom_tui.core.errors import VenomError
+from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationChanged, RuntimeChanged
+from venom_tui.ui.screens.catalog.detail import ModelDetail
+from venom_tui.ui.screens.catalog.filter_line import FilterInput, FilterLine
+from venom_tui.ui.screens.catalog.listing import Listing
+from venom_tui.ui.screens.catalog.model_list import ModelList
+from venom_tui.ui.screens.catalog.row import Row, renewed
+from venom_tui.ui.screens.catalog.table import TableHead
+from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.text import clean, literal, signs
+from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.sections import RuleLine
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.events import Event
+    from venom_tui.core.types.model import ActiveModel
+    from venom_tui.core.types.operation import Operation
+
+_MOVES = frozenset({"load", "unload"})
+"""Operations during which a model is neither in memory nor out of it."""
+
+
+class CatalogScreen(SectionScreen):
+    """Shows the models of all runtimes."""
+
+    NAME = "catalog"
+    AUTO_FOCUS = "ModelList"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (18, "-tall")]  # noqa: RUF012 (Textual's variable)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listing = Listing()
+        self._active: ActiveModel | None = None
+        self._anchor: str | None = None
+        """The row to which the cursor returns while the filter is typed."""
+        self._moving: dict[str, str] = {}
+        """Id of a running load or unload -> key of the model's row."""
+        self._stale, self._look, self._say = True, False, False
+        self._reading = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Lay out filter, list and details."""
+        yield RuleLine("Models", id="models-rule")
+        yield FilterLine()
+        yield TableHead()
+        yield Static(id="empty")
+        yield ModelList()
+        yield RuleLine("", id="detail-rule")
+        yield ModelDetail()
+
+    @property
+    def _list(self) -> ModelList:
+        return self.query_one(ModelList)
+
+    @property
+    def _input(self) -> FilterInput:
+        return self.query_one(FilterInput)
+
+    @property
+    def _row(self) -> Row | None:
+        """The row under the cursor."""
+        key, known = self._list.cursor_key, self._listing.known
+        return None if key is None or known is None else known.get(key)
+
+    @property
+    def _typing(self) -> bool:
+        return self.focused is self._input
+
+    def on_mount(self) -> None:
+        """Say that the models are looked for."""
+        self._show()
+
+    # ------------------------------------------------------------------ the core
+
+    def core_ready(self, core: Core) -> None:
+        """Read the models."""
+        for operation in core.operations.running():
+            self._take_operation(operation)
+        self._renew()
+
+    def core_event(self, event: Event) -> None:
+        """Read the models again when the event is about them; while hidden only remember it."""
+        match event:
+            case ModelsChanged() | ActiveModelChanged() | RuntimeChanged():
+                self._renew()
+            case OperationChanged(operation=operation):
+                self._take_operation(operation)
+            case _:
+                pass
+
+    def shown(self) -> None:
+        """Look for models that came or went meanwhile."""
+        self._renew(look=True)
+
+    def _renew(self, *, look: bool = False, say: bool = False) -> None:
+        """Read the models. `look`: look at the files again; `say`: tell when that is done."""
+        self._stale = True
+        self._look, self._say = self._look or look, self._say or say
+        if self.is_current and self.core is not None and not self._reading:
+            self._reading = True
+            self.run_worker(self._read(), group="models", exit_on_error=False)
+
+    async def _read(self) -> None:
+        """Read until nothing is stale: what changes meanwhile is read in another round."""
+        try:
+            while self._stale and self.is_current and (core := self.core) is not None:
+                look, say = self._look, self._say
+                self._stale = self._look = self._say = False
+                models = await core.models.list(refresh=look)
+                active = await core.models.active()
+                self._take(await asyncio.to_thread(renewed, models, self._listing.known or {}), active)
+                if say:
+                    self.notify(f"Looked again: {_models(len(models))}.", markup=False, timeout=3)
+        except VenomError as failure:
+            self.complain(failure)
+        finally:
+            self._reading = False
+
+    def _take(self, rows: Sequence[Row], active: ActiveModel | None) -> None:
+        first = self._listing.known is None
+        self._active = active
+        self._listing.take(rows)
+        self._show()
+        if first and active is not None:
+            self._list.set_cursor(f"{active.runtime} {active.name}")
+
+    def _take_operation(self, operation: Operation) -> None:
+        if operation.kind in _MOVES:
+            if operation.state.final:
+                self._moving.pop(operation.id, None)
+            else:
+                self._moving[operation.id] = f"{operation.runtime} {operation.target}"
+            self._mark()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _show(self) -> None:
+        """Show the rows that are listed, and all that is said about them."""
+        self._list.show(self._listing.rows, self._listing.longest, self._anchor if self._typing else None)
+        self._mark()
+        self._show_words()
+        self._show_detail()
+
+    def _mark(self) -> None:
+        self._list.mark(selected=self._listing.selected, busy=frozenset(self._moving.values()))
+
+    def _show_words(self) -> None:
+        listing = self._listing
+        self.query_one("#models-rule", RuleLine).set_title(listing.title(), listing.order())
+        self.query_one(TableHead).show_order(listing.sort.column, listing.longest)
+        filter_line = self.query_one(FilterLine)
+        filter_line.say(listing.note)
+        filter_line.display = self._typing or bool(listing.note)
+        empty, why = self.query_one("#empty", Static), self._why_empty()
+        empty.display = bool(why)
+        if why:
+            empty.update(literal(why))
+
+    def _why_empty(self) -> str:
+        if self._listing.rows:
+            return ""
+        if self._listing.known is None or self.core is None:
+            return f"Looking for models {signs().ellipsis}"
+        if self._listing.known:
+            return "No model matches. Esc shows all again."
+        return (
+            f"No model is here. GGUF files belong into {self.core.settings.models_dir}; "
+            f"{self.key_of('catalog.refresh')} looks again."
+        )
+
+    def _show_detail(self) -> None:
+        row = self._row
+        model = None if row is None else row.model
+        self.query_one("#detail-rule", RuleLine).set_title("" if model is None else clean(model.name))
+        self.query_one(ModelDetail).show(model, self._active)
+
+    def on_row_list_highlighted(self, _message: RowList.Highlighted) -> None:
+        """Show the details of the row that the cursor went to."""
+        self._show_detail()
+
+    def on_descendant_focus(self) -> None:
+        """Let the rule tell whether the list has the focus."""
+        self.query_one("#models-rule").set_class(self._list.has_focus, "-focused")
+
+    # ------------------------------------------------------------------ filter, order, selection
+
+    def action_filter(self) -> None:
+        """Go to the filter."""
+        self._anchor = self._list.cursor_key
+        self.query_one(FilterLine).display = True
+        self.set_focus(self._input)
+
+    def on_input_changed(self) -> None:
+        """Filter by what is typed."""
+        self._filter()
+
+    def _filter(self) -> None:
+        """Filter by what the input holds now: its messages may be late."""
+        if self._listing.filter_by(self._input.value):
+            self._show()
+
+    def action_keep_filter(self) -> None:
+        """Go to the list; the filter stays."""
+        self._filter()
+        self.set_focus(self._list)
+        self._show_words()
+
+    def action_move(self, by: int) -> None:
+        """Move the cursor while the filter is typed."""
+        self._filter()
+        self._list.action_move(by)
+        self._anchor = self._list.cursor_key
+
+    def action_back(self) -> None:
+        """Esc: clear the filter and leave it, else leave out what is selected, else go back to the chat."""
+        if self._typing or self._listing.filter:
+            self._input.value = ""
+            self._filter()
+            self.set_focus(self._list)
+            self._show_words()
+        elif self._listing.selected:
+            self._listing.select_none()
+            self._mark()
+            self._show_words()
+        else:
+            super().action_back()
+
+    def action_sort(self) -> None:
+        """Sort by the next column."""
+        self._listing.sort_by_next()
+        self._show()
+
+    def action_reverse(self) -> None:
+        """Reverse the order."""
+        self._listing.turn()
+        self._show()
+
+    def action_select(self) -> None:
+        """Select the row under the cursor, or leave it out."""
+        key = self._list.cursor_key
+        if key is not None:
+            self._listing.toggle(key)
+            self._mark()
+            self._show_words()
+
+    # ------------------------------------------------------------------ verbs
+
+    def action_look(self) -> None:
+        """Look at the files again."""
+        self._renew(look=True, say=True)
+
+    def on_row_list_chosen(self) -> None:
+        """Chat with the model that was clicked twice."""
+        self.action_chat()
+
+    def action_chat(self) -> None:
+        """Chat with the model under the cursor; where it cannot be used, say why and stay."""
+        row = self._row
+        if row is None:
+            return
+        if not row.model.active:
+            self.host.switch_to(row.model)
+        if not row.model.error:
+            self.host.show_section("chat")
+
+    def action_unload(self) -> None:
+        """Take the selected models, else the one under the cursor, out of memory."""
+        row = self._row
+        meant = self._listing.chosen or ([] if row is None else [row])
+        loaded = [one for one in meant if one.model.loaded]
+        if loaded and self.core is not None:
+            self.run_worker(self._unload(self.core, loaded), group="unload", exit_on_error=False)
+        elif meant:
+            what = meant[0].model.name if len(meant) == 1 else f"None of the {len(meant):,} selected models"
+            self.notify(f"{what} is {'not ' if len(meant) == 1 else ''}loaded.", markup=False)
+
+    async def _unload(self, core: Core, rows: Sequence[Row]) -> None:
+        for row in rows:
+            try:
+                await core.models.unload(row.model.name, row.model.runtime)
+            except VenomError as failure:
+                self.complain(failure)
+
+
+def _models(count: int) -> str:
+    return "1 model" if count == 1 else f"{count:,} models"
