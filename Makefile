@@ -43,7 +43,7 @@ uninstall: ## remove that link
 test: setup-dev ## the tests; one file: make test T=tests/core/store
 	@$(PYTEST) -m "not real and not soak" $(T)
 
-test-real: setup-dev ## the tests that need large components (fetched once, kept in ~/.cache/venom-tui)
+test-real: setup-dev ## the tests with real servers (5 GB, fetched once, kept in ~/.cache/venom-tui)
 	@$(PY) -m scripts.real_components fetch && $(PYTEST) -m real $(T)
 
 soak: setup-dev ## the full counts: 100 kills, 10,000 hostile texts (long)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-import shutil
 from collections.abc import Callable
 
 import pytest
 
+from scripts.components.component import has
 from scripts.real_components import COMPONENTS
 
 _NOT_COMMANDS: dict[str, Callable[[], bool]] = {
@@ -32,18 +32,23 @@ def available(tool: str) -> bool:
     if tool in COMPONENTS:
         return COMPONENTS[tool].present
     check = _NOT_COMMANDS.get(tool)
-    return check() if check else shutil.which(tool) is not None
+    return check() if check else has(tool)
+
+
+def _missing(tool: str) -> str:
+    """Return what is really missing: of a component that cannot be fetched here, what that would take (`go`)."""
+    return (COMPONENTS[tool].lacking if tool in COMPONENTS else None) or tool
 
 
 def requires_tool(tool: str) -> pytest.MarkDecorator:
     """Return a mark that skips a test where a tool is missing."""
-    return pytest.mark.skipif(not available(tool), reason=f"needs {tool}")
+    return pytest.mark.skipif(not available(tool), reason=f"needs {_missing(tool)}")
 
 
 def need(tool: str) -> None:
     """Skip the test that asks (from inside it, or from a fixture) where a tool is missing."""
     if not available(tool):
-        pytest.skip(f"needs {tool}")
+        pytest.skip(f"needs {_missing(tool)}")
 
 
 def complaint(reason: str) -> str | None:
