@@ -91,6 +91,7 @@ class RowList(ScrollView, can_focus=True):
                 self._cursor = keys.index(key)
             except ValueError:
                 self._cursor = max(0, min(self._cursor, len(keys) - 1))
+        self._cursor = self.place_for(self._cursor, 1)
         self.virtual_size = Size(self._width, len(keys))
         self.refresh()
         self._show_cursor()
@@ -142,8 +143,21 @@ class RowList(ScrollView, can_focus=True):
         """Show that the cursor rests."""
         self._refresh_row(self._cursor)
 
+    def place_for(self, index: int, direction: int) -> int:
+        """Return the row that the cursor goes to when it wants to `index`; lists with rows that it passes over say so.
+
+        `direction` is 1 when it comes from above, -1 when it comes from below.
+        """
+        return index
+
+    @property
+    def cursor_style(self) -> str:
+        """How the row under the cursor differs from the others."""
+        return "bold on $cursor-row" if self.has_focus else "bold"
+
     def _to(self, index: int) -> None:
         index = max(0, min(index, len(self._keys) - 1))
+        index = self.place_for(index, -1 if index < self._cursor else 1)
         if index != self._cursor:
             self._refresh_row(self._cursor)
             self._cursor = index
@@ -178,7 +192,7 @@ class RowList(ScrollView, can_focus=True):
         if index >= len(self._keys):
             return Strip.blank(width, base.rich_style)
         if index == self._cursor:
-            base = base + Style.parse("bold on $cursor-row" if self.has_focus else "bold")
+            base = base + Style.parse(self.cursor_style)
         line = self._render_row(index, width).truncate(width, ellipsis=True)
         segments = list(line.render_segments(base))
         segments.append(Segment(" " * (width - line.cell_length), base.rich_style))

@@ -63,10 +63,15 @@ class RuleLine(Line):
 
     def fit(self, width: int) -> Content:
         """Return the rule in the widget's width."""
-        dash = signs().dash
-        right = f" {self._right} {dash * 2}" if self._right else ""
-        room = max(4, width - len(right) - 6)
-        title = truncate_middle(self._title, room)
-        left = Content.assemble((dash * 2 + " ", "$rule"), title, " ") if title else Content()
-        fill = max(0, width - left.cell_length - Content(right).cell_length)
-        return Content.assemble(left, (dash * fill, "$rule"), (right, "$text-muted")).truncate(width)
+        return rule(self._title, width, self._right)
+
+
+def rule(title: str, width: int, right: str = "") -> Content:
+    """Return `── title ──────── right ──` in `width` cells, for rules that stand within a list."""
+    dash = signs().dash
+    right = f" {right} {dash * 2}" if right else ""
+    room = max(4, width - len(right) - 6)
+    title = truncate_middle(title, room)
+    left = Content.assemble((dash * 2 + " ", "$rule"), title, " ") if title else Content()
+    fill = max(0, width - left.cell_length - Content(right).cell_length)
+    return Content.assemble(left, (dash * fill, "$rule"), (right, "$text-muted")).truncate(width)

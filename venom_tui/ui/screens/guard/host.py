@@ -1,0 +1,157 @@
+"""The host: CPUs, RAM, swap, disks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from textual.content import Content
+
+from venom_tui.core.types.device import Disk, HostInfo
+from venom_tui.ui.screens.guard.view import (
+    View,
+    amount,
+    fact_lines,
+    graph_rows,
+    known,
+    muted,
+    reason_rows,
+    said,
+    share,
+)
+from venom_tui.ui.text import clean, gib, literal, signs, sparkline
+from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
+from venom_tui.ui.widgets.figures import bar_of
+from venom_tui.ui.widgets.live_rows import Row, still
+from venom_tui.ui.widgets.sections import rule
+
+_COLUMNS = (
+    Column("", 4, worth=10),
+    Column("", 16, worth=6),
+    Column("", 23, worth=9),
+    Column("", 20, worth=5, stretch=True),
+)
+_SLOTS = 60
+
+
+def host_rows(view: View) -> Iterator[Row]:
+    """Return the title and a line for each thing that the host has."""
+    host = view.snapshot.host
+    title = f"Host · {clean(host.name)}"
+    yield Row(still("host"), lambda width: rule(title, width, f"{_cpus(host)} · load {known(host.load_1m, '{:.2f}')}"))
+    yield Row("cpu", partial(_cpu, view))
+    yield Row("ram", partial(_ram, view))
+    for labels, disk in merged(host.disks):
+        yield Row(f"disk {disk.label}", partial(_disk, labels, disk, host))
+
+
+def _cpus(host: HostInfo) -> str:
+    return f"{known(host.cpu_count, '{}')} CPU{'' if host.cpu_count == 1 else 's'}"
+
+
+def _line(width: int, label: str, bar: Content, value: Content, extra: Content) -> Content:
+    columns = fit_columns(_COLUMNS, width - 2)
+    return Content.assemble(" ", lay_out([Content(label), bar, value, extra], _COLUMNS, columns))
+
+
+def _bar(ours: float | None, others: float = 0.0, style: str = "$success") -> Content:
+    return Content("?") if ours is None else bar_of(_COLUMNS[1].width, ours, others, style)
+
+
+def _cpu(view: View, width: int) -> Content:
+    percent = view.snapshot.host.cpu_percent
+    room = min(_SLOTS, dict(fit_columns(_COLUMNS, width - 2)).get(3, 0))
+    line = sparkline(view.history("cpu"), room, 1.0)
+    value = Content(f"{known(percent)} %" if percent is not None else "?")
+    bar = _bar(None if percent is None else percent / 100, style="$primary")
+    return _line(width, "CPU", bar, value, Content.styled(line, "$primary"))
+
+
+def _ram(view: View, width: int) -> Content:
+    host = view.snapshot.host
+    used = _used(host)
+    whole = share(used, host.ram_total_bytes)
+    ours = min(whole or 0.0, share(_ours(view), host.ram_total_bytes) or 0.0)
+    bar = Content("?") if whole is None else _bar(ours, whole - ours)
+    return _line(
+        width, "RAM", bar, Content(f"{amount(used)} of {amount(host.ram_total_bytes)} GiB"), literal(_swap(host))
+    )
+
+
+def _used(host: HostInfo) -> int | None:
+    if host.ram_total_bytes is None or host.ram_available_bytes is None:
+        return None
+    return host.ram_total_bytes - host.ram_available_bytes
+
+
+def _ours(view: View) -> int:
+    """Return the measured memory of loaded models."""
+    return sum(model.measured_bytes or 0 for model in view.snapshot.loaded)
+
+
+def _swap(host: HostInfo) -> str:
+    if host.swap_total_bytes == 0:
+        return "no swap"
+    return f"swap {amount(host.swap_used_bytes)} of {amount(host.swap_total_bytes)} GiB"
+
+
+def _disk(labels: str, disk: Disk, host: HostInfo, width: int) -> Content:
+    free = share(disk.free_bytes, disk.total_bytes)
+    if free is None or disk.free_bytes is None:
+        reason = host.unavailable.get(f"disks.{disk.label}", "its size is not known")
+        return _line(width, "disk", Content("?"), Content("?"), literal(f"{labels}: {reason}", "$text-muted"))
+    value = Content(f"{gib(disk.free_bytes)} GiB free of {amount(disk.total_bytes)}")
+    return _line(width, "disk", _bar(0.0, 1 - free), value, literal(f"{labels} · {disk.path}", "$text-muted"))
+
+
+def merged(disks: Sequence[Disk]) -> list[tuple[str, Disk]]:
+    """Return (labels, disk); those that are the same file system to the byte are one."""
+    found: dict[tuple[object, ...], list[Disk]] = {}
+    for disk in disks:
+        unknown = disk.total_bytes is None or disk.free_bytes is None
+        found.setdefault((disk.label,) if unknown else (disk.total_bytes, disk.free_bytes), []).append(disk)
+    return [(", ".join(clean(d.label) for d in same), min(same, key=lambda d: len(d.path))) for same in found.values()]
+
+
+# ------------------------------------------------------------------ in detail
+
+
+def host_details(view: View, height: int) -> Iterator[Row]:
+    """Return the history of CPU and RAM, the disks, and what must be known of the figures."""
+    host = view.snapshot.host
+    others = len(host.disks) + len(host.notes) + len(host.unavailable)
+    spare = height - others
+    yield from graph_rows(
+        "cpu", "CPU", view.history("cpu"), f"{known(host.cpu_percent)} % of {_cpus(host)}", spare // 2
+    )
+    words = f"{amount(_used(host))} of {amount(host.ram_total_bytes)} GiB · {_swap(host)}"
+    yield from graph_rows("ram", "RAM", view.history("ram"), words, spare // 2)
+    for disk in host.disks:
+        free = f"{amount(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free"
+        yield muted(f"{clean(disk.label):<6} {free}   {disk.path}")
+    for note in host.notes:
+        yield Row(still(note), partial(_note, note))
+    yield from reason_rows(host.unavailable)
+
+
+def _note(note: str, _width: int) -> Content:
+    return Content.assemble(" ", (signs().warning, "$warning"), " ", literal(note))
+
+
+def host_facts(view: View) -> list[str]:
+    """Return all that is known of the host and why the rest is not, as lines of a dialog."""
+    host, why = view.snapshot.host, view.snapshot.host.unavailable
+    facts = [("name", host.name), ("CPUs", known(host.cpu_count, "{}"))]
+    facts.append(said("CPU", why, "cpu_percent") if host.cpu_percent is None else ("CPU", f"{host.cpu_percent:.1f} %"))
+    facts.append(
+        said("load", why, "load_1m") if host.load_1m is None else ("load", f"{host.load_1m:.2f} in one minute")
+    )
+    facts.append(("RAM", f"{amount(host.ram_available_bytes)} of {amount(host.ram_total_bytes)} GiB available"))
+    facts.append(("models", f"{gib(_ours(view))} GiB of it are loaded models, as measured"))
+    facts.append(("swap", _swap(host)))
+    for disk in host.disks:
+        if disk.free_bytes is None:
+            facts.append(said(disk.label, why, f"disks.{disk.label}"))
+        else:
+            facts.append((disk.label, f"{gib(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free, {disk.path}"))
+    return [*fact_lines(facts), *(line for note in host.notes for line in ("", note))]

@@ -1,0 +1,204 @@
+"""The guard section: what the machine holds, live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.containers import Container, Vertical
+from textual.widget import Widget
+
+from venom_tui.core.events import GuardSampled
+from venom_tui.ui.dialogs.notice import Notice
+from venom_tui.ui.screens.guard.gpus import (
+    gpu_details,
+    gpu_facts,
+    gpu_figures,
+    gpu_key,
+    gpu_rows,
+    gpu_title,
+    process_facts,
+    process_key,
+)
+from venom_tui.ui.screens.guard.host import host_details, host_facts, host_rows
+from venom_tui.ui.screens.guard.loaded import loaded_details, loaded_facts, loaded_key, loaded_rows
+from venom_tui.ui.screens.guard.view import View, muted
+from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.text import clean
+from venom_tui.ui.widgets.live_rows import LiveRows, Row
+from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.sections import RuleLine
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.events import Event
+    from venom_tui.core.types.device import GuardSnapshot
+
+_RENEW_S = 5.0
+"""Seconds between two looks at what changes without a new snapshot: ages, graphs that move on."""
+
+
+class GuardRows(LiveRows):
+    """A list of figures."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "enter", "choose", "all figures", id="guard.details", tooltip="Show all figures, and why one is not known"
+        ),
+    ]
+
+
+class GuardScreen(SectionScreen):
+    """Host, GPUs and loaded models at one side, the one under the cursor in detail at the other."""
+
+    NAME = "guard"
+    AUTO_FOCUS = "#machine"
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "tab,shift+tab,right,left",
+            "other_side",
+            "processes",
+            id="guard.side",
+            tooltip="Go between the machine and the details with the processes",
+        ),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._view: View | None = None
+        self._placed = False
+
+    def compose_body(self) -> Iterable[Widget]:
+        """Lay out the machine and the details."""
+        with Container(id="board"):
+            yield GuardRows(id="machine")
+            with Vertical(id="side"):
+                yield RuleLine("", id="side-rule")
+                yield GuardRows(id="details")
+
+    def on_mount(self) -> None:
+        """Begin with what is known: nothing."""
+        self._timer = self.set_interval(_RENEW_S, self._renew)
+        self._show()
+
+    # ------------------------------------------------------------------ figures
+
+    def core_ready(self, core: Core) -> None:
+        """Look more often while this section is seen."""
+        if self.is_current:
+            core.guard.watch(True)
+        self._renew()
+
+    def shown(self) -> None:
+        """Look more often, and show the newest figures at once."""
+        self._timer.resume()
+        if self.core is not None:
+            self.core.guard.watch(True)
+        self._renew()
+
+    def on_screen_suspend(self) -> None:
+        """Nobody looks."""
+        self._timer.pause()
+        if self.core is not None:
+            self.core.guard.watch(False)
+
+    def core_event(self, event: Event) -> None:
+        """Show new figures while somebody looks."""
+        if isinstance(event, GuardSampled) and self.is_current:
+            self._take(event.snapshot)
+
+    def _renew(self) -> None:
+        """Show the newest figures with their age."""
+        snapshot = None if self.core is None else self.core.guard.latest()
+        if snapshot is not None:
+            self._take(snapshot)
+
+    def _take(self, snapshot: GuardSnapshot) -> None:
+        core = self.core
+        if core is not None:
+            self._view = View(snapshot, core.guard.history, datetime.now(UTC))
+            self._show()
+
+    # ------------------------------------------------------------------ what is shown
+
+    def _show(self) -> None:
+        view, machine = self._view, self.query_one("#machine", GuardRows)
+        if view is None:
+            machine.show_rows([muted("  The machine is looked at for the first time.")])
+            return
+        machine.show_rows([*host_rows(view), *gpu_rows(view), *loaded_rows(view)])
+        if not self._placed and view.snapshot.gpus:
+            # The GPUs come a moment after the host; they are what one looks for here.
+            self._placed = True
+            machine.set_cursor(gpu_key(view.snapshot.gpus[0]))
+        self._show_details()
+
+    def _show_details(self) -> None:
+        view = self._view
+        if view is None:
+            return
+        details = self.query_one("#details", GuardRows)
+        title, right, rows = self._details(view, self.query_one("#machine", GuardRows).cursor_key, details.size.height)
+        self.query_one("#side-rule", RuleLine).set_title(title, right)
+        details.show_rows(rows)
+
+    def _details(self, view: View, key: str | None, height: int) -> tuple[str, str, Sequence[Row]]:
+        """Return title, what stands at its right, and the rows of what is under the cursor."""
+        for gpu in view.snapshot.gpus:
+            if gpu_key(gpu) == key:
+                return gpu_title(gpu), gpu_figures(gpu, view), list(gpu_details(gpu, view, height))
+        for model in view.snapshot.loaded:
+            if loaded_key(model) == key:
+                return clean(model.name), clean(model.runtime), list(loaded_details(model, view))
+        return "Host", "10 min", list(host_details(view, height))
+
+    def on_resize(self) -> None:
+        """Let the graphs have the height that is there now."""
+        self.call_after_refresh(self._show_details)
+
+    def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
+        """Show the details of the row under the cursor."""
+        if message.rows.id == "machine":
+            self._placed = self._placed or (message.rows.has_focus and message.key not in (None, "cpu"))
+            self._show_details()
+
+    def on_row_list_chosen(self, message: RowList.Chosen) -> None:
+        """Show all figures of a row, with the reasons of those that are not known."""
+        if self._view is not None:
+            title, lines = self._facts(self._view, message.key)
+            self.app.push_screen(Notice(title, lines))
+
+    def _facts(self, view: View, key: str) -> tuple[str, Sequence[str]]:
+        for gpu in view.snapshot.gpus:
+            if gpu_key(gpu) == key:
+                return gpu_title(gpu), gpu_facts(gpu, view)
+            for number, process in enumerate(gpu.processes):
+                if process_key(gpu, number) == key:
+                    return f"Process {'?' if process.pid is None else process.pid}", process_facts(process)
+        for model in view.snapshot.loaded:
+            if loaded_key(model) == key:
+                return f"{model.name} @ {model.runtime}", loaded_facts(model, view)
+        if key == "gpus":
+            return "No GPU", [view.snapshot.unavailable.get("gpus", "None was found.")]
+        return f"Host {view.snapshot.host.name}", host_facts(view)
+
+    # ------------------------------------------------------------------ keys
+
+    def action_other_side(self) -> None:
+        """Go to the details, or back to the machine."""
+        details = self.query_one("#details", GuardRows)
+        self.set_focus(self.query_one("#machine", GuardRows) if details.has_focus else details)
+
+    def action_back(self) -> None:
+        """Esc: leave the details, else go back to the chat."""
+        if self.query_one("#details", GuardRows).has_focus:
+            self.action_other_side()
+        else:
+            super().action_back()
+
+    def on_descendant_focus(self) -> None:
+        """Let the rule tell where the focus is."""
+        self.query_one("#side-rule", RuleLine).set_class(self.query_one("#details", GuardRows).has_focus, "-focused")

@@ -1,0 +1,156 @@
+"""What the parts of the guard's screen share: the figures to show, columns under a rule, reasons of what is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+
+from textual.content import Content
+
+from venom_tui.core.types.device import GuardSnapshot
+from venom_tui.ui.text import gib, literal, relative_time, signs
+from venom_tui.ui.widgets.columns import Column
+from venom_tui.ui.widgets.figures import graph
+from venom_tui.ui.widgets.live_rows import Row, still
+
+History = Callable[[str], Sequence[float | None]]
+"""Name of a series -> its shares of the last ten minutes, the newest last."""
+
+Fact = tuple[str, str]
+"""Name and value of something that is known, or `?` with the reason."""
+
+LABEL = 7
+"""Cells before a bar or a graph, for its name."""
+_WORDS = 36
+"""Cells after it, for its figures."""
+_MOST_GRAPH = 60
+"""One cell for each ten seconds of the history."""
+_MOST_ROWS = 5
+
+_NAMES = {
+    "memory_total_bytes": "memory",
+    "memory_used_bytes": "memory",
+    "memory_free_bytes": "memory",
+    "memory_reserved_bytes": "reserved memory",
+    "utilization_percent": "core",
+    "memory_utilization_percent": "memory bus",
+    "temperature_c": "temperature",
+    "power_w": "power",
+    "power_limit_w": "power limit",
+    "mig_mode": "MIG",
+    "cpu_percent": "CPU",
+    "load_1m": "load",
+    "uuid": "UUID",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at the machine, with what was before."""
+
+    snapshot: GuardSnapshot
+    history: History
+    now: datetime
+
+    def age(self, then: datetime) -> str:
+        """Return how long ago a moment was."""
+        return relative_time(then, self.now)
+
+
+def known(value: float | None, form: str = "{:.0f}") -> str:
+    """Return a number, or `?`: never 0 for what is not known."""
+    return "?" if value is None else form.format(value)
+
+
+def amount(value: int | None) -> str:
+    """Return bytes as GiB without the unit, or `?`."""
+    return "?" if value is None else gib(value)
+
+
+def share(part: int | None, whole: int | None) -> float | None:
+    """Return part of a whole, None where one of them is not known."""
+    return part / whole if part is not None and whole else None
+
+
+def muted(text: str) -> Row:
+    """Return a row that only says something."""
+    return Row(still(text), lambda width: literal(f" {text}", "$text-muted"))
+
+
+def said(name: str, reasons: Mapping[str, str], *fields: str) -> Fact:
+    """Return a fact of which the value is not known, with the reason."""
+    reason = next((reasons[field] for field in fields if field in reasons), "")
+    return name, f"?   {reason}" if reason else "?"
+
+
+def reasons_of(unavailable: Mapping[str, str]) -> list[str]:
+    """Return `memory, core: the reason` for each reason."""
+    grouped: dict[str, list[str]] = {}
+    for field, reason in unavailable.items():
+        name = _NAMES.get(field, field.replace("disks.", "disk of "))
+        names = grouped.setdefault(reason, [])
+        if name not in names:
+            names.append(name)
+    return [f"{', '.join(names)}: {reason}" for reason, names in grouped.items()]
+
+
+def reason_rows(unavailable: Mapping[str, str]) -> Iterable[Row]:
+    """Return a row for each reason."""
+    for text in reasons_of(unavailable):
+        yield muted(f" {signs().unknown} {text}")
+
+
+def fact_lines(facts: Iterable[Fact]) -> list[str]:
+    """Return facts as lines of a dialog."""
+    return [f"{name:<12} {value}" for name, value in facts]
+
+
+def head(title: str, columns: Sequence[Column], shown: Sequence[tuple[int, int]], width: int) -> Content:
+    """Return a rule with a title and, as far as there is room, the heads of the columns that begin at cell 1 below."""
+    dash = signs().dash
+    cells = list(dash * width)
+    _write(cells, 2, f" {title} ")
+    taken = 4 + len(title)
+    heads: list[tuple[int, int]] = []
+    x = 1
+    for index, column_width in shown:
+        column = columns[index]
+        begin = x + (column_width - len(column.title) if column.right else 0)
+        if column.title and begin - 1 > taken and begin + len(column.title) < width:
+            _write(cells, begin - 1, f" {column.title} ")
+            heads.append((begin, begin + len(column.title)))
+        x += column_width + 2
+    content = Content("".join(cells[:width]))
+    content = content.stylize("$rule", 0, 2).stylize("$rule", taken, width)
+    for begin, end in heads:
+        content = content.stylize("$text-muted", begin, end)
+    return content
+
+
+def _write(cells: list[str], at: int, text: str) -> None:
+    cells[at : at + len(text)] = text
+
+
+# ------------------------------------------------------------------ graphs
+
+
+def graph_width(width: int) -> int:
+    """Return how wide bars and graphs are in rows of `width` cells."""
+    return max(10, min(_MOST_GRAPH, width - LABEL - _WORDS - 2))
+
+
+def graph_rows(key: str, label: str, values: Sequence[float | None], words: str, rows: int) -> Iterable[Row]:
+    """Return a graph of ten minutes in about so many rows, with its name before and `words` behind the first."""
+    rows = max(1, min(_MOST_ROWS, rows))
+    for number in range(rows):
+        first = number == 0
+        sides = (label, words) if first else ("", "")
+        yield Row(still(f"{key} {number}"), partial(_graph_row, values, sides, (number, rows)))
+
+
+def _graph_row(values: Sequence[float | None], sides: tuple[str, str], place: tuple[int, int], width: int) -> Content:
+    number, rows = place
+    drawn = graph(values, graph_width(width), rows)[number]
+    return Content.assemble(f" {sides[0]:<{LABEL - 1}}", (drawn, "$primary"), "  ", (sides[1], "$text-muted"))

@@ -1,0 +1,108 @@
+"""A list whose rows change while they are shown: only those whose text is another one are painted again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+
+from venom_tui.ui.widgets.rows import RenderRow, RowList
+
+_STILL = "\0"
+
+
+def still(name: str) -> str:
+    """Return the key of a row that the cursor passes over: a title, the second line of another row."""
+    return _STILL + name
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a short list: its key, and what it says in so many cells."""
+
+    key: str
+    render: Callable[[int], Content]
+
+
+class LiveRows(RowList):
+    """A RowList with titles between its rows, for figures that are renewed many times."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
+        super().__init__(id=id)
+        self._painted: dict[int, Content] = {}
+        self._row: RenderRow = self._render_row
+
+    @property
+    def cursor_key(self) -> str | None:
+        """The key of the row under the cursor; None where there are only rows that it passes over."""
+        key = super().cursor_key
+        return None if key is None or key.startswith(_STILL) else key
+
+    @property
+    def cursor_style(self) -> str:
+        """Nothing marks a row that cannot be chosen."""
+        return "" if self.cursor_key is None else super().cursor_style
+
+    def show(self, keys: Sequence[str], render_row: RenderRow) -> None:
+        """Show these rows; where they are the same ones, only what is written otherwise is painted."""
+        if keys == self.keys:
+            self._row = render_row
+            self.renew()
+        else:
+            self.set_rows(keys, render_row)
+
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Show these rows, as `show` does."""
+        self.show([row.key for row in rows], lambda index, width: rows[index].render(width))
+
+    def set_rows(self, keys: Sequence[str], render_row: RenderRow) -> None:
+        """Show other rows."""
+        self._row = render_row
+        self._painted.clear()
+        super().set_rows(keys, self._paint)
+
+    def _paint(self, index: int, width: int) -> Content:
+        content = self._painted[index] = self._row(index, width)
+        return content
+
+    def renew(self) -> None:
+        """Write the visible rows anew and paint those that differ from what stands there."""
+        top, width = self.scroll_offset.y, self._width
+        visible = range(top, min(len(self.keys), top + self.size.height))
+        for index in self._painted.keys() - set(visible):
+            del self._painted[index]
+        for index, before in sorted(self._painted.items()):
+            now = self._row(index, width)
+            if now.plain != before.plain or now.spans != before.spans:
+                self._refresh_row(index)
+
+    def place_for(self, index: int, direction: int) -> int:
+        """Pass over titles; in a list without anything to choose go to the next line that is not visible."""
+        keys = self.keys
+        for step in (direction, -direction):
+            at = index
+            while 0 <= at < len(keys):
+                if not keys[at].startswith(_STILL):
+                    return at
+                at += step
+        if index == self._cursor:
+            return index
+        top = self.scroll_offset.y
+        return min(index, max(0, top - 1)) if direction < 0 else max(index, min(len(keys) - 1, top + self.size.height))
+
+    def _show_cursor(self) -> None:
+        """Keep the row and what belongs to it visible: titles above it, second lines below it."""
+        height, keys = self.size.height, self.keys
+        if not height:
+            return
+        first = last = self._cursor
+        if self.cursor_key is not None:
+            while first > max(0, self._cursor - height + 1) and keys[first - 1].startswith(_STILL):
+                first -= 1
+            while last < min(len(keys), self._cursor + height) - 1 and keys[last + 1].startswith(_STILL):
+                last += 1
+        top = self.scroll_offset.y
+        wanted = min(max(top, last - height + 1), first)
+        if wanted != top:
+            self.scroll_to(y=wanted, animate=False, force=True)
