@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import math
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,35 +35,35 @@ FIRST_BYTE_TIMEOUT_S = 600.0
 """A long prompt is read for minutes before its first token; a load behind a request takes as long."""
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes of a whole answer, or of one line of a stream."""
+_LARGEST_ERROR = 65_536
+"""Bytes that are read of the page of an error."""
+_CUT_WORDS = re.compile("disconnected|closed connection|without sending")
+"""What httpx says when a connection ended too early, among other breaches of the protocol."""
 
 
 class HttpPool:
-    """One client for this machine and private networks, and one that honours the proxy settings for everything else.
+    """Clients for this machine and private networks, and clients that honour the proxy settings for everything else.
 
-    Both are made when first used: building a TLS context takes some 30 ms.
+    Each is made when first used: building a TLS context takes some 30 ms.
     """
 
     def __init__(self) -> None:
-        self._direct: httpx.AsyncClient | None = None
-        self._outside: httpx.AsyncClient | None = None
+        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
 
     def client_for(self, url: str) -> httpx.AsyncClient:
         """Return the client for an address. Redirects are never followed: a key must not travel to another host."""
-        if is_local(url):
-            if self._direct is None:
-                # Plain HTTP to this machine needs no certificates; verify=False skips reading them.
-                self._direct = _client(trust_env=False, verify=not url.startswith("http://"))
-            return self._direct
-        if self._outside is None:
-            self._outside = _client(trust_env=True, verify=True)
-        return self._outside
+        local, plain = is_local(url), url.startswith("http://")
+        client = self._clients.get((local, plain))
+        if client is None:
+            # Plain HTTP to this machine needs no certificates; verify=False skips reading them.
+            client = self._clients[local, plain] = _client(trust_env=not local, verify=not (local and plain))
+        return client
 
     async def close(self) -> None:
         """Close all connections."""
-        for client in (self._direct, self._outside):
-            if client is not None:
-                await client.aclose()
-        self._direct = self._outside = None
+        for client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
 
 
 def _client(*, trust_env: bool, verify: bool) -> httpx.AsyncClient:
@@ -76,24 +78,29 @@ def _client(*, trust_env: bool, verify: bool) -> httpx.AsyncClient:
 
 def is_local(url: str) -> bool:
     """Return whether an address is this machine or a private network, which no proxy stands before."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal")):
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:  # no address at all, which is told when it is used
+        return False
+    if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
         return True
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return address.is_loopback or address.is_private or address.is_link_local or address.is_unspecified
+        return "." not in host  # a name of the own network, or of a container beside this one
+    # Also what carriers and mesh networks (Tailscale) give out: 100.64.0.0/10.
+    return not address.is_global
 
 
 @asynccontextmanager
 async def translated(who: str, address: str) -> AsyncIterator[None]:
     """Turn failures of httpx inside the block into RuntimeFailures that name `who` and its `address`."""
+    _check_address(address)
     try:
         yield
     except httpx.ConnectTimeout as error:
         raise RuntimeTimeout(f"{who} at {address} did not accept a connection in {CONNECT_TIMEOUT_S:g} s.") from error
-    except httpx.TimeoutException as error:
+    except (httpx.TimeoutException, TimeoutError) as error:
         raise RuntimeTimeout(f"{who} at {address} did not answer in time.") from error
     except httpx.ConnectError as error:
         words = sanitize_line(str(error))
@@ -101,15 +108,36 @@ async def translated(who: str, address: str) -> AsyncIterator[None]:
             f"{who} cannot be reached at {address}.", hint="Check that it runs.", server_message=words
         ) from error
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
+        if isinstance(error, httpx.RemoteProtocolError) and not _CUT_WORDS.search(str(error)):
+            raise BadAnswer(
+                f"{who} at {address} does not speak HTTP.", server_message=sanitize_line(str(error))
+            ) from error
         raise CutStream(
             f"{who} closed the connection in the middle of its answer.", server_message=sanitize_line(str(error))
         ) from error
     except httpx.DecodingError as error:
-        raise BadAnswer(f"{who} sent an answer that cannot be decoded.", server_message=str(error)) from error
+        raise BadAnswer(
+            f"{who} sent an answer that cannot be decoded.", server_message=sanitize_line(str(error))
+        ) from error
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise RuntimeUnavailable(f"{address} is no address of a server.", server_message=str(error)) from error
+        raise _no_address(address, error) from error
     except httpx.HTTPError as error:
         raise RuntimeFailure(f"{who} failed: {sanitize_line(str(error))}.") from error
+
+
+def _check_address(address: str) -> None:
+    try:
+        parts = urlsplit(address)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise _no_address(address, error) from None
+    if not usable:
+        raise _no_address(address, None)
+
+
+def _no_address(address: str, error: Exception | None) -> RuntimeUnavailable:
+    words = "" if error is None else sanitize_line(str(error))
+    return RuntimeUnavailable(f"{sanitize_line(address, 120)} is no address of a server.", server_message=words)
 
 
 async def read_json(response: httpx.Response, who: str) -> Any:
@@ -131,7 +159,7 @@ async def read_json(response: httpx.Response, who: str) -> Any:
 
 
 async def read_body(response: httpx.Response, who: str) -> bytes:
-    """Return the body, up to LARGEST_ANSWER bytes.
+    """Return the body, up to LARGEST_ANSWER bytes; of the page of an error only its beginning.
 
     Raises:
         BadAnswer: it is larger.
@@ -140,9 +168,11 @@ async def read_body(response: httpx.Response, who: str) -> bytes:
     size = 0
     async for part in response.aiter_bytes():
         size += len(part)
+        parts.append(part)
+        if size > _LARGEST_ERROR and not response.is_success:
+            break
         if size > LARGEST_ANSWER:
             raise BadAnswer(f"{who} sent an answer of more than {LARGEST_ANSWER // 2**20} MiB.")
-        parts.append(part)
     return b"".join(parts)
 
 
@@ -226,14 +256,15 @@ def server_words(body: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _text(body: bytes) -> str:
-    return body[:65_536].decode("utf-8", "replace")
+    return body[:_LARGEST_ERROR].decode("utf-8", "replace")
 
 
 def _retry_after(value: str) -> float | None:
     try:
-        return max(0.0, float(value))
+        seconds = float(value)
     except ValueError:
         return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 async def cancel_safe_close(response: httpx.Response) -> None:

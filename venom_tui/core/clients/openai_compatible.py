@@ -6,6 +6,7 @@ service does it over the whole stream.
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -52,6 +53,7 @@ class OpenAICompatibleClient:
         client = self._pool.client_for(self.base_url)
         async with (
             translated(self.who, self.base_url),
+            asyncio.timeout(timeout_s),  # of the whole answer; httpx's own counts from one byte to the next
             client.stream(
                 method, self.base_url + path, headers=self._headers, json=body, timeout=timeout_s
             ) as response,
@@ -104,12 +106,14 @@ class OpenAICompatibleClient:
                 finished = finished or bool(chunk.finish_reason)
                 yield chunk
         for data in decoder.end():
-            if data != b"[DONE]":
+            if data == b"[DONE]":
+                return
+            try:
                 chunk = self._chunk(data)
-                finished = finished or bool(chunk.finish_reason)
-                yield chunk
-            else:
-                finished = True
+            except BadAnswer:
+                break  # cut in the middle of a piece
+            finished = finished or bool(chunk.finish_reason)
+            yield chunk
         if not finished:
             self._explain_end(response, seen)
 
@@ -125,7 +129,7 @@ class OpenAICompatibleClient:
     def _chunk(self, data: bytes) -> ChatChunk:
         try:
             event = json.loads(data)
-            if "error" in event:
+            if event.get("error") is not None:
                 raise self._stream_error(data, event)
             usage = _usage(event)
             choices = event.get("choices") or ()
@@ -162,16 +166,31 @@ def _string(value: object) -> str:
 
 def _usage(event: dict[str, Any]) -> Usage | None:
     """Return the token counts; the speed is llama.cpp's own (`timings`) where it is given."""
-    usage, timings = event.get("usage"), event.get("timings")
+    usage, timings = _table(event.get("usage")), _table(event.get("timings"))
     if not usage and not timings:
         return None
-    usage, timings = usage or {}, timings or {}
-    prompt = usage.get("prompt_tokens")
-    if prompt is None and "prompt_n" in timings:
-        prompt = timings["prompt_n"] + timings.get("cache_n", 0)
-    speed = timings.get("predicted_per_second")
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if prompt is None and (read := _count(timings.get("prompt_n"))) is not None:
+        prompt = read + (_count(timings.get("cache_n")) or 0)
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=usage.get("completion_tokens", timings.get("predicted_n")),
-        tokens_per_second=float(speed) if isinstance(speed, int | float) else None,
+        completion_tokens=_count(timings.get("predicted_n")) if completion is None else completion,
+        tokens_per_second=_speed(timings.get("predicted_per_second")),
     )
+
+
+# Odd figures are passed over: they are no reason to lose an answer.
+
+
+def _table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def _speed(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value < 1e9 else None

@@ -16,29 +16,45 @@ class SseDecoder:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        # Pieces of a line that has not ended, joined when it does: a long line may come in very many.
+        self._rest: list[bytes] = []
         self._data: list[bytes] = []
+        self._held = 0
 
     def feed(self, part: bytes) -> list[bytes]:
         """Return the data of the events that are complete now.
 
         Raises:
-            BadAnswer: a line is longer than LONGEST_LINE.
+            BadAnswer: a line, or the data of an event, is longer than LONGEST_LINE.
         """
-        lines = (self._rest + part).split(b"\n") if self._rest else part.split(b"\n")
-        self._rest = lines.pop()
-        if len(self._rest) > LONGEST_LINE:
-            raise BadAnswer(f"The server sent a line of more than {LONGEST_LINE // 2**20} MiB.")
+        *lines, rest = part.split(b"\n")
+        if lines and self._rest:
+            lines[0] = b"".join((*self._rest, lines[0]))
+            self._held -= sum(map(len, self._rest))
+            self._rest.clear()
         events: list[bytes] = []
         for line in lines:
-            if line.endswith(b"\r"):
-                line = line[:-1]
-            if line.startswith(b"data:"):
-                self._data.append(line[6:] if line[5:6] == b" " else line[5:])
-            elif not line and self._data:
-                events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                self._data = []
+            event = self._take(line.removesuffix(b"\r"))
+            if event is not None:
+                events.append(event)
+        if rest:
+            self._rest.append(rest)
+            self._held += len(rest)
+        if self._held > LONGEST_LINE:
+            raise BadAnswer(f"The server sent a line of more than {LONGEST_LINE // 2**20} MiB.")
         return events
+
+    def _take(self, line: bytes) -> bytes | None:
+        """Take a whole line; return the data of the event that it ends."""
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+            self._held += len(line)
+        elif not line and self._data:
+            event = self._data[0] if len(self._data) == 1 else b"\n".join(self._data)
+            self._data.clear()
+            self._held = 0
+            return event
+        return None
 
     def end(self) -> list[bytes]:
         """Return the data of an event that the end of the stream cut off before its empty line."""
