@@ -180,8 +180,8 @@ def status_error(response: httpx.Response, body: bytes, who: str) -> RuntimeFail
     """Return the failure that a status says, with the server's own words."""
     status = response.status_code
     words, details = server_words(body)
-    if details.get("type") == "exceed_context_size_error" or _is_overflow(words):
-        return overflow(words, details)
+    if (failure := error_of_words(words, details)) is not None:
+        return failure
     if status in (401, 403):
         what = "a key that it accepts" if status == 401 else "access"
         return RuntimeRefused(f"{who} refused the request ({status}): it wants {what}.", server_message=words)
@@ -222,6 +222,13 @@ def overflow(words: str, details: dict[str, Any]) -> ContextOverflow:
         prompt_tokens=prompt if isinstance(prompt, int) else None,
         context_length=context if isinstance(context, int) else None,
     )
+
+
+def error_of_words(words: str, details: dict[str, Any]) -> RuntimeFailure | None:
+    """Return the failure that is told by a server's words alone, whatever the status; None for all others."""
+    if details.get("type") == "exceed_context_size_error" or _is_overflow(words):
+        return overflow(words, details)
+    return None
 
 
 def _is_overflow(words: str) -> bool:

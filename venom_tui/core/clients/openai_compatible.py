@@ -6,62 +6,35 @@ service does it over the whole stream.
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import httpx
 
-from venom_tui.core.clients.http import (
-    HttpPool,
-    cancel_safe_close,
-    overflow,
-    read_body,
-    read_json,
-    server_words,
-    status_error,
-    translated,
-)
+from venom_tui.core.clients.http import error_of_words, server_words
+from venom_tui.core.clients.server import ServerClient
 from venom_tui.core.clients.sse import SseDecoder
+from venom_tui.core.clients.tool_calls import ToolCallPieces
 from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
-from venom_tui.core.types.request import ChatChunk, ChatRequest
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.types.request import ChatChunk, ChatMessage, ChatRequest
 from venom_tui.core.types.session import Usage
 
-_JSON = {"content-type": "application/json", "accept": "text/event-stream"}
 
-
-class OpenAICompatibleClient:
+class OpenAICompatibleClient(ServerClient):
     """Talks to one server. Its methods raise RuntimeFailures with the server's own words."""
 
-    def __init__(self, pool: HttpPool, base_url: str, *, who: str, api_key: str | None = None) -> None:
-        """`base_url` has no `/v1` at its end; `who` names the server in sentences."""
-        self.base_url = base_url.rstrip("/")
-        self.who = who
-        self._pool = pool
-        self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
-
-    async def get(self, path: str, *, timeout_s: float = 5.0) -> Any:
-        """Return the JSON of a GET."""
-        return await self._whole("GET", path, None, timeout_s)
-
-    async def post(self, path: str, body: dict[str, object], *, timeout_s: float = 30.0) -> Any:
-        """Return the JSON of a POST."""
-        return await self._whole("POST", path, body, timeout_s)
-
-    async def _whole(self, method: str, path: str, body: dict[str, object] | None, timeout_s: float) -> Any:
-        client = self._pool.client_for(self.base_url)
-        async with (
-            translated(self.who, self.base_url),
-            asyncio.timeout(timeout_s),  # of the whole answer; httpx's own counts from one byte to the next
-            client.stream(
-                method, self.base_url + path, headers=self._headers, json=body, timeout=timeout_s
-            ) as response,
-        ):
-            return await read_json(response, self.who)
+    async def model_rows(self, *, timeout_s: float = 5.0) -> list[dict[str, Any]]:
+        """Return the rows of `/v1/models`, each with its `id`."""
+        answer = await self.get("/v1/models", timeout_s=timeout_s)
+        rows = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(rows, list):
+            raise BadAnswer(f"{self.who} listed its models in a shape that is not known.")
+        return [row for row in rows if isinstance(row, dict) and isinstance(row.get("id"), str)]
 
     async def chat(
-        self, request: ChatRequest, extra: dict[str, object] | None = None
+        self, request: ChatRequest, extra: Mapping[str, object] | None = None
     ) -> AsyncGenerator[ChatChunk, None]:
         """Yield the pieces of an answer; leaving the generator closes the connection, which stops the server's work.
 
@@ -74,26 +47,21 @@ class OpenAICompatibleClient:
         """
         body: dict[str, object] = {
             "model": request.model,
-            "messages": [{"role": m.role, "content": m.content} for m in request.messages],
+            "messages": [_message(message) for message in request.messages],
             "stream": True,
             "stream_options": {"include_usage": True},
             **(extra or {}),
         }
-        client = self._pool.client_for(self.base_url)
-        url = f"{self.base_url}/v1/chat/completions"
-        async with translated(self.who, self.base_url):
-            sent = client.build_request("POST", url, headers={**self._headers, **_JSON}, content=json.dumps(body))
-            response = await client.send(sent, stream=True)
-            try:
-                if not response.is_success:
-                    raise status_error(response, await read_body(response, self.who), self.who)
-                async for chunk in self._chunks(response):
-                    yield chunk
-            finally:
-                await cancel_safe_close(response)
+        if request.schema is not None:
+            body["response_format"] = _format(request.schema)
+        if request.tools:
+            body["tools"] = list(request.tools)
+        async with self.streamed("/v1/chat/completions", body, accept="text/event-stream") as response:
+            async for chunk in self._chunks(response):
+                yield chunk
 
     async def _chunks(self, response: httpx.Response) -> AsyncGenerator[ChatChunk, None]:
-        decoder = SseDecoder()
+        decoder, calls = SseDecoder(), ToolCallPieces()
         finished = False
         seen = b""
         async for part in response.aiter_bytes():
@@ -101,15 +69,17 @@ class OpenAICompatibleClient:
                 seen = part[:2000]
             for data in decoder.feed(part):
                 if data == b"[DONE]":
+                    if rest := calls.take():  # some servers give no reason of the end
+                        yield ChatChunk(tool_calls=rest)
                     return
-                chunk = self._chunk(data)
+                chunk = self._chunk(data, calls)
                 finished = finished or bool(chunk.finish_reason)
                 yield chunk
         for data in decoder.end():
             if data == b"[DONE]":
                 return
             try:
-                chunk = self._chunk(data)
+                chunk = self._chunk(data, calls)
             except BadAnswer:
                 break  # cut in the middle of a piece
             finished = finished or bool(chunk.finish_reason)
@@ -121,27 +91,29 @@ class OpenAICompatibleClient:
         kind = response.headers.get("content-type", "")
         if "event-stream" not in kind:
             words, _ = server_words(seen)
-            raise BadAnswer(
-                f"{self.who} answered with {kind or 'something'} instead of a stream.", server_message=words
-            )
+            shown = sanitize_line(kind, 60) or "something"
+            raise BadAnswer(f"{self.who} answered with {shown} instead of a stream.", server_message=words)
         raise CutStream(f"{self.who} ended its answer in the middle.")
 
-    def _chunk(self, data: bytes) -> ChatChunk:
+    def _chunk(self, data: bytes, calls: ToolCallPieces) -> ChatChunk:
         try:
             event = json.loads(data)
             if event.get("error") is not None:
-                raise self._stream_error(data, event)
+                raise self._stream_error(data)
             usage = _usage(event)
             choices = event.get("choices") or ()
             if not choices:
                 return ChatChunk(usage=usage)
             choice = choices[0]
             delta = choice.get("delta") or {}
+            reason = _string(choice.get("finish_reason"))
+            calls.add(delta.get("tool_calls") or ())
             return ChatChunk(
                 content=_string(delta.get("content")),
                 thinking=_string(delta.get("reasoning_content") or delta.get("reasoning")),
-                finish_reason=_string(choice.get("finish_reason")),
+                finish_reason=reason,
                 usage=usage,
+                tool_calls=calls.take() if reason else (),
             )
         except (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError):
             raise BadAnswer(
@@ -149,11 +121,39 @@ class OpenAICompatibleClient:
                 server_message=server_words(data)[0],
             ) from None
 
-    def _stream_error(self, data: bytes, event: dict[str, Any]) -> RuntimeFailure:
+    def _stream_error(self, data: bytes) -> RuntimeFailure:
         words, details = server_words(data)
-        if details.get("type") == "exceed_context_size_error":
-            return overflow(words, details)
-        return RuntimeFailure(f"{self.who} broke its answer off.", server_message=words)
+        return error_of_words(words, details) or RuntimeFailure(
+            f"{self.who} broke its answer off.", server_message=words
+        )
+
+
+def _message(message: ChatMessage) -> dict[str, object]:
+    sent: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.images:
+        parts: list[dict[str, object]] = [{"type": "text", "text": message.content}] if message.content else []
+        for image in message.images:
+            url = f"data:{image.media_type};base64,{image.data}"
+            parts.append({"type": "image_url", "image_url": {"url": url}})
+        sent["content"] = parts
+    if message.tool_calls:
+        sent["tool_calls"] = [
+            {
+                "id": call.id or f"call_{number}",
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for number, call in enumerate(message.tool_calls)
+        ]
+    if message.role == "tool":
+        sent["tool_call_id"] = message.tool_call_id or "call_0"
+    return sent
+
+
+def _format(schema: dict[str, object]) -> dict[str, object]:
+    if not schema:
+        return {"type": "json_object"}
+    return {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema, "strict": True}}
 
 
 def _string(value: object) -> str:

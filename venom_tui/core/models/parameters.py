@@ -15,10 +15,11 @@ class Parameter:
     """One parameter of the generation schema."""
 
     name: str
-    kind: Literal["int", "float", "texts"]
+    kind: Literal["int", "float", "texts", "choice"]
     minimum: float | None
     maximum: float | None
     meaning: str
+    choices: tuple[str, ...] = ()
 
 
 SCHEMA: tuple[Parameter, ...] = (
@@ -30,17 +31,29 @@ SCHEMA: tuple[Parameter, ...] = (
     Parameter("max_tokens", "int", 1, 1_000_000, "most tokens of an answer"),
     Parameter("seed", "int", 0, 2**32 - 1, "seed of the randomness"),
     Parameter("stop", "texts", None, None, "texts that end the answer, separated by commas"),
+    Parameter("context_length", "int", 256, 10_000_000, "tokens of context that the model is loaded with"),
+    Parameter(
+        "think",
+        "choice",
+        None,
+        None,
+        "whether, or how much, a model that can thinks before it answers",
+        ("on", "off", "low", "medium", "high"),
+    ),
 )
 _BY_NAME = {parameter.name: parameter for parameter in SCHEMA}
 
 _WIRE: dict[str, dict[str, str]] = {
     "embedded": {},
-    "llamacpp": {},
-    "vllm": {"repeat_penalty": "repetition_penalty"},
-    "openai": {"top_k": "", "min_p": "", "repeat_penalty": ""},
-    "ollama": {"max_tokens": "num_predict"},
+    "llamacpp": {"context_length": ""},
+    "vllm": {"repeat_penalty": "repetition_penalty", "context_length": ""},
+    "openai": {"top_k": "", "min_p": "", "repeat_penalty": "", "context_length": ""},
+    "ollama": {"max_tokens": "num_predict", "context_length": "num_ctx"},
 }
 """Kind of runtime -> generic name -> name on its wire; "" is dropped. Names that are not listed go as they are."""
+
+_ELSEWHERE = {"embedded": ("context_length",), "ollama": ("think",)}
+"""Kind of runtime -> what it is told in another way: the embedded one when it loads, Ollama beside the options."""
 
 
 def parse_parameter(name: str, text: str) -> object:
@@ -55,6 +68,10 @@ def parse_parameter(name: str, text: str) -> object:
         raise UsageError(f"{sanitize_line(name, 40)!r} is no generation parameter.", hint=f"There are: {known}.")
     if parameter.kind == "texts":
         return tuple(part for part in text.split(",") if part)
+    if parameter.kind == "choice":
+        if text.strip().lower() in parameter.choices:
+            return text.strip().lower()
+        raise UsageError(f"{name} is {sanitize_line(text, 40)!r}, but must be one of {', '.join(parameter.choices)}.")
     try:
         value = int(text) if parameter.kind == "int" else float(text)
     except ValueError:
@@ -77,11 +94,16 @@ def merge_parameters(*sources: GenerationParameters) -> GenerationParameters:
 
 def wire_parameters(parameters: GenerationParameters, kind: str) -> tuple[dict[str, object], tuple[str, ...]]:
     """Return the parameters as a kind of runtime knows them, and the names of those that it does not know."""
-    names = _WIRE.get(kind, {})
+    names = _WIRE.get(kind, _WIRE["openai"])
     sent: dict[str, object] = {}
     dropped: list[str] = []
     for name, value in asdict(parameters).items():
-        if value is None:
+        if value is None or name in _ELSEWHERE.get(kind, ()):
+            continue
+        if name == "think":
+            thinking = _thinking(str(value), kind)
+            sent |= thinking
+            dropped += [] if thinking else [name]
             continue
         wire = names.get(name, name)
         if wire:
@@ -89,3 +111,15 @@ def wire_parameters(parameters: GenerationParameters, kind: str) -> tuple[dict[s
         else:
             dropped.append(name)
     return sent, tuple(dropped)
+
+
+def _thinking(value: str, kind: str) -> dict[str, object]:
+    """Return how a server of OpenAI's wire is told whether to think; {} when there is no way."""
+    level = value if value in ("low", "medium", "high") else None
+    if kind == "openai":
+        return {"reasoning_effort": level or "none"} if level or value == "off" else {}
+    # llama.cpp and vLLM hand these to the chat template; a template that knows none of them passes them over.
+    keywords: dict[str, object] = {"enable_thinking": value != "off"}
+    if level:
+        keywords["reasoning_effort"] = level
+    return {"chat_template_kwargs": keywords}

@@ -4,21 +4,26 @@ Precedence, highest first: flags of the command, the environment, the store (wha
 the configuration directory, `config.toml` there, the default.
 """
 
-from venom_tui.core.settings.files import read_config_file, read_env_file
+from venom_tui.core.settings.files import read_config_file, read_env_file, read_toml
 from venom_tui.core.settings.keys import KEYS, Key, Kind, Source, Value, parse_value
+from venom_tui.core.settings.runtimes import RuntimeTable, key_of, read_runtimes
 from venom_tui.core.settings.values import Settings, SettingValue, load_settings, unknown_names
 
 __all__ = [
     "KEYS",
     "Key",
     "Kind",
+    "RuntimeTable",
     "SettingValue",
     "Settings",
     "Source",
     "Value",
+    "key_of",
     "load_settings",
     "parse_value",
     "read_config_file",
     "read_env_file",
+    "read_runtimes",
+    "read_toml",
     "unknown_names",
 ]

@@ -51,17 +51,7 @@ def read_config_file(path: Path) -> dict[str, object]:
     Raises:
         UsageError: the file cannot be read, is not TOML, or sets a key that does not exist.
     """
-    text = _read(path)
-    if not text.strip():
-        return {}
-    import tomllib  # here, since few have such a file and it is read before the first paint
-
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"{path} is not valid TOML: {sanitize_line(str(error))}.", hint="Correct the file or move it away."
-        ) from None
+    table = read_toml(path)
     values: dict[str, object] = {}
     for name, value in table.items():
         known = name.upper() in BY_NAME
@@ -76,6 +66,25 @@ def read_config_file(path: Path) -> dict[str, object]:
             raise UsageError(f"{path} gives {name} more than one value.", hint="Write one value.")
         values[name.upper()] = value
     return values
+
+
+def read_toml(path: Path) -> dict[str, object]:
+    """Return a TOML file; {} when there is none.
+
+    Raises:
+        UsageError: the file cannot be read, or is not TOML.
+    """
+    text = _read(path)
+    if not text.strip():
+        return {}
+    import tomllib  # here, since few have such a file and it is read before the first paint
+
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(
+            f"{path} is not valid TOML: {sanitize_line(str(error))}.", hint="Correct the file or move it away."
+        ) from None
 
 
 def _tables(value: object) -> bool:

@@ -90,6 +90,18 @@ KEYS: tuple[Key, ...] = (
     Key(
         "OPERATION_TTL_DAYS", "int", 365, "days that ended operations are kept; 0: for ever", minimum=0, maximum=36_500
     ),
+    Key("OLLAMA_HOST", "text", "", "address of Ollama; wins over LLM_LOCAL_ENDPOINT; default: 127.0.0.1:11434"),
+    Key("LLM_LOCAL_ENDPOINT", "text", "", "address of Ollama, in Venom's form (a /v1 at its end is taken off)"),
+    Key("VLLM_ENDPOINT", "text", "", "address of vLLM; without it one at the usual port of this machine is found"),
+    Key(
+        "LLM_KEEP_ALIVE", "text", "", "how long Ollama keeps a model that we ask (`10m`, seconds, -1); unset: not sent"
+    ),
+    Key(
+        "VENOM_DISCOVERY",
+        "bool",
+        True,
+        "look for servers at the usual ports of this machine (plain GETs to loopback addresses)",
+    ),
     Key("SIMPLE_MODE_SYSTEM_PROMPT", "text", "You are a helpful AI assistant.", "system message of Direct mode"),
     Key("AI_MODE", "text", "LOCAL", "routing; HYBRID and CLOUD are not built yet", choices=("LOCAL",)),
 )

@@ -88,7 +88,12 @@ class LoadedModel:
     """Resident memory of its process (PSS), for models in host memory."""
     vram_bytes: int | None = None
     context_length: int | None = None
+    """Tokens of context that it was loaded with."""
     pid: int | None = None
+    expires_at: datetime | None = None
+    """When its runtime unloads it if nobody asks it anything; None: unknown or never."""
+    pinned: bool = False
+    """Its runtime keeps it until told otherwise."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,11 +30,37 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A function that a model wants to have called."""
+
+    name: str
+    arguments: str
+    """JSON text of an object, as the model wrote it; may be broken."""
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture that goes along with a message."""
+
+    media_type: str
+    """`image/png`, `image/jpeg`, …"""
+    data: str
+    """Its bytes in base64."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
     """One message as it goes to a runtime."""
 
     role: str
     content: str
+    images: tuple[Image, ...] = ()
+    thinking: str = ""
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""
+    """For `tool` messages: the function whose result this is."""
+    tool_call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +76,10 @@ class GenerationParameters:
     """Most tokens of an answer."""
     seed: int | None = None
     stop: tuple[str, ...] | None = None
+    context_length: int | None = None
+    """Tokens of context that the model is to be loaded with, where the runtime loads it for us."""
+    think: str | None = None
+    """`on`, `off`, `low`, `medium` or `high`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +89,10 @@ class ChatRequest:
     model: str
     messages: tuple[ChatMessage, ...]
     parameters: GenerationParameters = field(default_factory=GenerationParameters)
+    schema: dict[str, object] | None = None
+    """JSON schema that the answer must fit; {} asks for any JSON."""
+    tools: tuple[dict[str, object], ...] = ()
+    """Functions that the model may call, each as OpenAI's `{"type": "function", "function": {…}}`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +102,12 @@ class ChatChunk:
     content: str = ""
     thinking: str = ""
     finish_reason: str = ""
-    """Set on the last piece with text or on its own: `stop`, `length`."""
+    """Set on the last piece with text or on its own: `stop`, `length`, `tool_calls`."""
     usage: Usage | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Calls that are whole with this piece."""
+    load_ms: float | None = None
+    """What loading the model took of the time, where the server says so."""
 
 
 @dataclass(frozen=True, slots=True)

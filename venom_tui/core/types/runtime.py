@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -39,3 +40,11 @@ class RuntimeStatus:
     """Names of the models in memory."""
     pids: tuple[int, ...] = ()
     """Processes of this machine that serve it, where they are known."""
+    latency_ms: float | None = None
+    """How long its last answer to a look took."""
+    seen_at: datetime | None = None
+    """When it answered last."""
+    origin: str = ""
+    """How we know of it: `built in`, `environment`, `config.toml`, `found` (it answers on a usual port), `default`."""
+    server_message: str = ""
+    """The server's own words behind a failure."""

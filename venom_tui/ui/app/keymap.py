@@ -7,6 +7,7 @@ from pathlib import Path
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.settings import read_toml
 
 
 def read_keymap(path: Path) -> dict[str, str]:
@@ -15,28 +16,14 @@ def read_keymap(path: Path) -> dict[str, str]:
     Raises:
         UsageError: the file cannot be read, or does not consist of such lines.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"{path} cannot be read: {reason}.", hint="Correct it or move it away.") from None
-    import tomllib  # here, since few have such a file and it is read before the first paint
-
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(
-            f"{path} is not valid TOML: {sanitize_line(str(error))}.", hint="Correct the file or move it away."
-        ) from None
+    table = read_toml(path)
     wrong = [name for name, keys in table.items() if not isinstance(keys, str) or not keys.strip()]
     if wrong:
         raise UsageError(
             f"{path}: the keys of {sanitize_line(wrong[0], 60)!r} are no text.",
             hint='A line is "ID" = "KEYS", with the ids of docs/keys.md, as in "chat.new" = "ctrl+t".',
         )
-    return {name: keys.replace(" ", "") for name, keys in table.items()}
+    return {name: str(keys).replace(" ", "") for name, keys in table.items()}
 
 
 def unknown_ids(keymap: Mapping[str, str], known: Collection[str]) -> list[str]:

@@ -1,0 +1,313 @@
+"""Ollama's own wire: JSON for what is whole, one JSON object a line for what streams.
+
+Facts read in the server's source and seen on a real 0.33: an error after the first line comes at status 200; `error`
+may be JSON inside a string; a prompt that is too long is cut without a word unless `truncate` is false; durations are
+nanoseconds; what is zero is left out.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from venom_tui.core.clients.http import error_of_words, server_words
+from venom_tui.core.clients.ndjson import NdjsonDecoder
+from venom_tui.core.clients.server import ServerClient
+from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.types.request import ChatChunk, ChatMessage, ChatRequest, ToolCall
+from venom_tui.core.types.session import Usage
+
+_TIME = re.compile(r"(\d{4,})(-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z")
+_NS = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class OllamaModel:
+    """A model as `/api/tags` or `/api/ps` lists it. None: this server does not say."""
+
+    name: str
+    digest: str | None
+    size_bytes: int | None
+    format: str | None
+    family: str | None
+    parameter_size: str | None
+    quantization: str | None
+    context_length: int | None
+    """In tags the longest that it was trained for, in ps what it is loaded with."""
+    capabilities: tuple[str, ...] | None
+    modified_at: datetime | None
+    remote_host: str | None
+    """Where it really runs, when it is not on this machine."""
+    size_vram_bytes: int | None = None
+    expires_at: datetime | None = None
+    forever: bool = False
+    """It is kept until told otherwise (`keep_alive: -1`)."""
+
+
+class OllamaClient(ServerClient):
+    """Talks to one Ollama."""
+
+    async def version(self, *, timeout_s: float = 3.0) -> str:
+        """Return its version."""
+        answer = await self.get("/api/version", timeout_s=timeout_s)
+        version = answer.get("version") if isinstance(answer, dict) else None
+        if not isinstance(version, str):
+            raise BadAnswer(f"{self.who} answered, but not as an Ollama does.")
+        return sanitize_line(version, 40)
+
+    async def tags(self, *, timeout_s: float = 5.0) -> list[OllamaModel]:
+        """Return the models that are installed."""
+        return self._models(await self.get("/api/tags", timeout_s=timeout_s))
+
+    async def ps(self, *, timeout_s: float = 5.0) -> list[OllamaModel]:
+        """Return the models that are loaded (not one that is just being loaded)."""
+        return self._models(await self.get("/api/ps", timeout_s=timeout_s))
+
+    async def show(self, name: str, *, timeout_s: float = 10.0) -> dict[str, Any]:
+        """Return what the server knows of a model: template, parameters, capabilities, the header of its file.
+
+        Raises:
+            ModelNotFound: it is not installed.
+        """
+        answer = await self.post("/api/show", {"model": name}, timeout_s=timeout_s)
+        if not isinstance(answer, dict):
+            raise BadAnswer(f"{self.who} described {sanitize_line(name, 60)} in a shape that is not known.")
+        return answer
+
+    async def load(
+        self, name: str, *, keep_alive: str | float | None = None, options: Mapping[str, object] | None = None
+    ) -> None:
+        """Load a model, or change how long it is kept when it is loaded; returns when that is done (minutes)."""
+        body: dict[str, object] = {"model": name, "stream": False}
+        if keep_alive is not None:
+            body["keep_alive"] = keep_alive
+        if options:
+            body["options"] = dict(options)
+        await self.call("POST", "/api/generate", body, timeout_s=None)
+
+    async def unload(self, name: str) -> None:
+        """Ask for a model to be unloaded; it leaves when it answers nobody any more (see `ps`)."""
+        await self.call("POST", "/api/generate", {"model": name, "stream": False, "keep_alive": 0}, timeout_s=30.0)
+
+    async def chat(
+        self, request: ChatRequest, options: Mapping[str, object], *, keep_alive: str | float | None = None
+    ) -> AsyncGenerator[ChatChunk, None]:
+        """Yield the pieces of an answer; leaving the generator closes the connection, which stops the server's work.
+
+        Raises:
+            ContextOverflow: the prompt is longer than the context that the model is loaded with.
+            CutStream: the stream ended without its last line.
+            RuntimeFailure: anything else that the server did or said.
+        """
+        body = _chat_body(request, options, keep_alive)
+        async with self.streamed("/api/chat", body, accept="application/x-ndjson") as response:
+            async for chunk in self._chunks(response):
+                yield chunk
+
+    async def _chunks(self, response: httpx.Response) -> AsyncGenerator[ChatChunk, None]:
+        async for line in self.lines(response):
+            chunk, done = self._chunk(line)
+            yield chunk
+            if done:
+                return
+        raise CutStream(f"{self.who} ended its answer in the middle.")
+
+    async def lines(self, response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield the objects of a stream.
+
+        Raises:
+            RuntimeFailure: a line says `error`, or is no JSON object.
+        """
+        decoder = NdjsonDecoder()
+        async for part in response.aiter_bytes():
+            for line in decoder.feed(part):
+                yield self._object(line, response)
+        for line in decoder.end():
+            yield self._object(line, response)
+
+    def _object(self, line: bytes, response: httpx.Response) -> dict[str, Any]:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            value = None
+        if not isinstance(value, dict):
+            words, _ = server_words(line)
+            if "ndjson" in response.headers.get("content-type", ""):
+                # Ollama's own client takes such a line for the text of an error.
+                raise BadAnswer(f"{self.who} sent a line that is no JSON object.", server_message=words)
+            kind = sanitize_line(response.headers.get("content-type", ""), 60) or "something"
+            raise BadAnswer(f"{self.who} answered with {kind} instead of a stream.", server_message=words)
+        if "error" in value:
+            words, details = server_words(line)
+            raise error_of_words(words, details) or RuntimeFailure(f"{self.who} failed.", server_message=words)
+        return value
+
+    def _chunk(self, event: dict[str, Any]) -> tuple[ChatChunk, bool]:
+        try:
+            message = event.get("message") or {}
+            done = bool(event.get("done"))
+            return (
+                ChatChunk(
+                    content=_text(message.get("content")),
+                    thinking=_text(message.get("thinking")),
+                    tool_calls=tuple(_call(call) for call in message.get("tool_calls") or ()),
+                    finish_reason=_text(event.get("done_reason")) or ("stop" if done else ""),
+                    usage=_usage(event) if done else None,
+                    load_ms=_milliseconds(event.get("load_duration")) if done else None,
+                ),
+                done,
+            )
+        except (TypeError, AttributeError, KeyError, ValueError):
+            raise BadAnswer(
+                f"{self.who} sent a piece of an answer that has not the shape of one.",
+                server_message=sanitize_line(json.dumps(event), 300),
+            ) from None
+
+    def _models(self, answer: object) -> list[OllamaModel]:
+        rows = answer.get("models") if isinstance(answer, dict) else None
+        if rows is None and isinstance(answer, dict) and "models" in answer:
+            return []  # an old server with no model says null
+        if not isinstance(rows, list):
+            raise BadAnswer(f"{self.who} listed its models in a shape that is not known.")
+        return [model for row in rows if isinstance(row, dict) and (model := _model(row)) is not None]
+
+
+def _chat_body(
+    request: ChatRequest, options: Mapping[str, object], keep_alive: str | float | None
+) -> dict[str, object]:
+    body: dict[str, object] = {
+        "model": request.model,
+        "messages": [_message(message) for message in request.messages],
+        "stream": True,
+        # Without this a prompt that is too long is cut without a word (older servers ignore it).
+        "truncate": False,
+    }
+    if options:
+        body["options"] = dict(options)
+    if keep_alive is not None:
+        body["keep_alive"] = keep_alive
+    if request.schema is not None:
+        body["format"] = request.schema or "json"
+    if request.tools:
+        body["tools"] = list(request.tools)
+    think = request.parameters.think
+    if think is not None:
+        body["think"] = {"on": True, "off": False}.get(think, think)
+    return body
+
+
+def _message(message: ChatMessage) -> dict[str, object]:
+    sent: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.images:
+        sent["images"] = [image.data for image in message.images]
+    if message.thinking:
+        sent["thinking"] = message.thinking
+    if message.tool_calls:
+        sent["tool_calls"] = [
+            {"function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+        ]
+    if message.tool_name:
+        sent["tool_name"] = message.tool_name
+    return sent
+
+
+def _arguments(text: str) -> object:
+    """Return the arguments of a call as the object that this wire wants."""
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _call(call: dict[str, Any]) -> ToolCall:
+    function = call["function"]
+    arguments = function.get("arguments")
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments or {}, ensure_ascii=False)
+    return ToolCall(_text(function["name"]), text, _text(call.get("id")))
+
+
+def _usage(event: dict[str, Any]) -> Usage:
+    count, duration = event.get("eval_count"), event.get("eval_duration")
+    speed = count / (duration * _NS) if count and duration else None
+    # A prompt that was cached whole has no count: left out means zero, which is no length of a prompt.
+    return Usage(event.get("prompt_eval_count"), count, speed)
+
+
+def _milliseconds(nanoseconds: object) -> float | None:
+    return nanoseconds / 1e6 if isinstance(nanoseconds, int | float) else None
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _model(row: dict[str, Any]) -> OllamaModel | None:
+    name = row.get("name") or row.get("model")
+    if not isinstance(name, str) or not name:
+        return None
+    details = row.get("details")
+    details = details if isinstance(details, dict) else {}
+    capabilities = row.get("capabilities")
+    expires_at, forever = parse_time(row.get("expires_at"))
+    return OllamaModel(
+        name=sanitize_line(name, 350),
+        digest=_word(row.get("digest")),
+        size_bytes=_count(row.get("size")),
+        format=_word(details.get("format")),
+        family=_word(details.get("family")),
+        parameter_size=_word(details.get("parameter_size")),
+        quantization=_word(details.get("quantization_level")),
+        context_length=_count(row.get("context_length")) or _count(details.get("context_length")),
+        capabilities=None
+        if not isinstance(capabilities, list)
+        else tuple(sanitize_line(str(name), 40) for name in capabilities),
+        modified_at=parse_time(row.get("modified_at"))[0],
+        remote_host=_word(row.get("remote_host")),
+        size_vram_bytes=_count(row.get("size_vram"), zero=True),
+        expires_at=expires_at,
+        forever=forever,
+    )
+
+
+def _word(value: object) -> str | None:
+    return sanitize_line(value, 200) if isinstance(value, str) and value else None
+
+
+def _count(value: object, *, zero: bool = False) -> int | None:
+    """Return a size; zero means that the server does not know it."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (value == 0 and not zero):
+        return None
+    return value
+
+
+def parse_time(value: object) -> tuple[datetime | None, bool]:
+    """Return a moment as Go writes it, and whether it is so far away that it means for ever.
+
+    Go writes up to nine digits of a second (trailing zeros are dropped) and any offset; a model that is kept for ever
+    expires some 292 years ahead; the zero time means that there is none.
+    """
+    found = _TIME.match(value) if isinstance(value, str) else None
+    if found is None:
+        return None, False
+    year = int(found[1])
+    if year < 1970 or year > 9000:
+        return None, year > 9000
+    digits = (found[3] or "0")[:6].ljust(6, "0")
+    offset = "+00:00" if found[4] == "Z" else found[4]
+    try:
+        moment = datetime.fromisoformat(f"{found[1]}{found[2]}.{digits}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None, False
+    return moment, moment.year - datetime.now(UTC).year > 20

@@ -1,0 +1,156 @@
+"""A llama-server that somebody started: with one model, or as a router that loads and unloads many."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from venom_tui.core.clients.http import HttpPool
+from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout
+from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
+from venom_tui.core.runtimes.runtime import Plan, Status
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.runtime import RuntimeState
+
+_LEAVES_WITHIN_S = 30.0
+_ASK_EVERY_S = 0.1
+
+
+class LlamaCppRuntime(OpenAIServerRuntime):
+    """One llama-server."""
+
+    kind = "llamacpp"
+
+    def __init__(self, runtime_id: str, url: str, pool: HttpPool, *, origin: str, api_key: str | None = None) -> None:
+        super().__init__(runtime_id, url, pool, origin=origin, api_key=api_key)
+        self._router = False
+        self._context: int | None = None
+
+    async def _facts(self, rows: list[dict[str, Any]]) -> dict[str, object]:
+        props = await self.client.props(timeout_s=LOOK_LIMIT_S)
+        self._router = props.get("role") == "router"
+        version = props.get("build_info")
+        facts: dict[str, object] = {"version": sanitize_line(version, 40) if isinstance(version, str) else None}
+        if self._router:
+            loaded = [row for row in rows if _state(row) in ("loaded", "sleeping")]
+            loading = [row["id"] for row in rows if _state(row) == "loading"]
+            self._loaded = tuple(
+                LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_context(row)) for row in loaded
+            )
+            names = ", ".join(model.name for model in self._loaded) or "none"
+            facts["detail"] = f"router, {len(rows)} models, {names} loaded"
+            if loading:
+                facts |= {"state": RuntimeState.LOADING, "detail": f"loading {sanitize_line(loading[0], 80)}"}
+            return facts
+        generation = props.get("default_generation_settings")
+        context = generation.get("n_ctx") if isinstance(generation, dict) else None
+        self._context = context if isinstance(context, int) and context > 0 else None
+        self._loaded = tuple(
+            LoadedModel(sanitize_line(row["id"], 256), self.id, reported_bytes=_size(row), context_length=self._context)
+            for row in rows
+        )
+        asleep = ", asleep" if props.get("is_sleeping") else ""
+        facts["detail"] = f"serves {', '.join(model.name for model in self._loaded)}{asleep}"
+        return facts
+
+    def _info(self, row: dict[str, Any]) -> ModelInfo:
+        meta = row.get("meta")
+        meta = meta if isinstance(meta, dict) else {}
+        trained, parameters = meta.get("n_ctx_train"), meta.get("n_params")
+        return ModelInfo(
+            name=sanitize_line(row["id"], 256),
+            runtime=self.id,
+            provider="llamacpp",
+            size_bytes=_size(row),
+            parameter_size=_parameters(parameters) if isinstance(parameters, int) else None,
+            quantization=sanitize_line(meta["ftype"], 40) if isinstance(meta.get("ftype"), str) else None,
+            context_length=trained if isinstance(trained, int) else None,
+            loaded=_state(row) in ("loaded", "sleeping") if self._router else True,
+        )
+
+    async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
+        """A router has to load what it has not loaded."""
+        if not self._router:
+            return Plan(self._context), False
+        row = await self._row(model.name)
+        return Plan(_context(row)), _state(row) not in ("loaded", "sleeping")
+
+    async def _row(self, name: str) -> dict[str, Any]:
+        return next((row for row in await self.client.router_models() if row.get("id") == name), {})
+
+    async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
+        """Tell the router to load it, and follow its state."""
+        if not self._router:
+            return
+        try:
+            await self.client.load(model.name)
+        except RuntimeRefused as failure:
+            raise LoadFailed(
+                f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
+            ) from failure
+        while True:
+            row = await self._row(model.name)
+            state = _state(row)
+            if state in ("loaded", "sleeping"):
+                break
+            details = row.get("status") if isinstance(row.get("status"), dict) else {}
+            if isinstance(details, dict) and (details.get("failed") or state == "unloaded"):
+                code = details.get("exit_code")
+                words = "" if code is None else f"its process ended with status {code}"
+                raise LoadFailed(f"{self.client.who} could not load {model.name}.", server_message=words)
+            await asyncio.sleep(_ASK_EVERY_S)
+        await self.look()
+
+    async def unload(self, model: ModelInfo) -> None:
+        """Tell the router to unload it, and wait until it has."""
+        if not self._router:
+            await super().unload(model)
+        await self.client.unload(model.name)
+        deadline = time.monotonic() + _LEAVES_WITHIN_S
+        while _state(await self._row(model.name)) not in ("unloaded", ""):
+            if time.monotonic() > deadline:
+                raise RuntimeTimeout(f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.")
+            await asyncio.sleep(_ASK_EVERY_S)
+        await self.look()
+
+    async def verify(self, model: ModelInfo) -> None:
+        """See that it is loaded, and that it can read a text with it."""
+        if self._router:
+            if _state(await self._row(model.name)) not in ("loaded", "sleeping"):
+                raise LoadFailed(f"{self.client.who} does not hold {model.name}.")
+            return
+        await super().verify(model)
+        try:
+            await self.client.get("/health")
+        except RuntimeFailure as failure:
+            raise LoadFailed(
+                f"{self.client.who} is not ready.", server_message=failure.server_message or failure.message
+            ) from failure
+
+
+def _state(row: dict[str, Any]) -> str:
+    """Return a router's word for a model's state, "" when there is none."""
+    status = row.get("status")
+    value = status.get("value") if isinstance(status, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def _context(row: dict[str, Any]) -> int | None:
+    meta = row.get("meta")
+    context = meta.get("n_ctx") if isinstance(meta, dict) else None
+    return context if isinstance(context, int) and context > 0 else None
+
+
+def _size(row: dict[str, Any]) -> int | None:
+    meta = row.get("meta")
+    size = meta.get("size") if isinstance(meta, dict) else None
+    return size if isinstance(size, int) and size > 0 else None
+
+
+def _parameters(count: int) -> str:
+    """Return a number of parameters as the field writes it."""
+    return f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"

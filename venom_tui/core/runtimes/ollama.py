@@ -1,0 +1,197 @@
+"""An Ollama, on this machine or another: it loads and unloads by itself, and other people use it too.
+
+What a turn of ours must not do is to load a model again that somebody else loaded with another context, or to take back
+that it is kept for ever. So a loaded model is asked with the context that it has, and `keep_alive` is not sent unless
+the user set it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Mapping
+
+from venom_tui.core.clients.addresses import shown_address
+from venom_tui.core.clients.http import HttpPool
+from venom_tui.core.clients.ollama import OllamaClient, OllamaModel
+from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
+from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
+from venom_tui.core.types.runtime import RuntimeState
+
+_LEAVES_WITHIN_S = 30.0
+_ASK_EVERY_S = 0.1
+_LOOK_LIMIT_S = 3.0
+
+
+class OllamaRuntime(Runtime):
+    """One Ollama.
+
+    Args:
+        keep_alive: `LLM_KEEP_ALIVE`, "" when it is not set and so never sent.
+    """
+
+    kind = "ollama"
+
+    def __init__(
+        self,
+        runtime_id: str,
+        url: str,
+        pool: HttpPool,
+        *,
+        origin: str,
+        keep_alive: str = "",
+        api_key: str | None = None,
+    ) -> None:
+        super().__init__(runtime_id, endpoint=url, origin=origin)
+        self.client = OllamaClient(pool, url, who=f"Ollama at {shown_address(url)}", api_key=api_key)
+        self._keep_alive = _keep_alive(keep_alive)
+        self._loaded: tuple[OllamaModel, ...] = ()
+
+    def loaded(self) -> tuple[LoadedModel, ...]:
+        """Return what `/api/ps` said last."""
+        return tuple(
+            LoadedModel(
+                name=row.name,
+                runtime=self.id,
+                # Zero means that the server could not read its runner's log: not reported.
+                reported_bytes=row.size_bytes,
+                vram_bytes=row.size_vram_bytes if row.size_bytes is not None else None,
+                context_length=row.context_length,
+                expires_at=None if row.forever else row.expires_at,
+                pinned=row.forever,
+            )
+            for row in self._loaded
+        )
+
+    async def look(self) -> None:
+        """Ask for version, models and loaded models, side by side."""
+        begun = time.perf_counter()
+        answers = await asyncio.gather(
+            self.client.version(timeout_s=_LOOK_LIMIT_S),
+            self.client.tags(timeout_s=_LOOK_LIMIT_S),
+            self.client.ps(timeout_s=_LOOK_LIMIT_S),
+            return_exceptions=True,
+        )
+        version, tags, ps = answers
+        failure = next((answer for answer in answers if isinstance(answer, BaseException)), None)
+        if isinstance(version, BaseException) or isinstance(tags, BaseException) or isinstance(ps, BaseException):
+            if not isinstance(failure, VenomError):
+                raise failure or AssertionError
+            self._loaded = ()
+            self._failed(failure)
+            return
+        self._loaded = tuple(ps)
+        loaded = {row.name for row in self._loaded}
+        self._models = tuple(_info(row, self.id, loaded) for row in tags)
+        count = len(self._models)
+        held = ", ".join(row.name for row in self._loaded) or "none"
+        self._reachable(
+            state=RuntimeState.READY,
+            latency_ms=(time.perf_counter() - begun) * 1000,
+            version=version,
+            models=count,
+            loaded=tuple(loaded),
+            detail=f"{count} model{'s' * (count != 1)}, {held} loaded",
+        )
+
+    async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
+        """Look which models are loaded, and with what."""
+        self._loaded = tuple(await self.client.ps())
+        row = next((row for row in self._loaded if _same(row.name, model.name)), None)
+        wanted = parameters.context_length
+        keep_alive = None if row is not None and row.forever else self._keep_alive
+        if wanted is not None:
+            return Plan(wanted, sends_context=True, keep_alive=keep_alive), row is None
+        if row is None:
+            return Plan(None, keep_alive=keep_alive), True
+        return Plan(row.context_length, sends_context=row.context_length is not None, keep_alive=keep_alive), False
+
+    async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
+        """Load a model by an empty request, and verify that it is there."""
+        options = {"num_ctx": plan.context_length} if plan.sends_context else None
+        try:
+            await self.client.load(model.name, keep_alive=plan.keep_alive, options=options)
+        except RuntimeTimeout:
+            raise
+        except RuntimeFailure as failure:
+            if isinstance(failure, RuntimeRefused) or type(failure) is RuntimeFailure:
+                raise LoadFailed(
+                    f"{self.client.who} could not load {model.name}.", server_message=failure.server_message
+                ) from failure
+            raise
+        await self.look()
+
+    async def unload(self, model: ModelInfo) -> None:
+        """Ask the model to leave; it does when it answers nobody any more."""
+        await self.client.unload(model.name)
+        deadline = time.monotonic() + _LEAVES_WITHIN_S
+        while any(_same(row.name, model.name) for row in await self.client.ps()):
+            if time.monotonic() > deadline:
+                raise RuntimeTimeout(
+                    f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.",
+                    hint="It is answering somebody else; it leaves when that ends.",
+                )
+            await asyncio.sleep(_ASK_EVERY_S)
+        await self.look()
+
+    async def chat(
+        self, request: ChatRequest, plan: Plan, wire: Mapping[str, object]
+    ) -> AsyncGenerator[ChatChunk, None]:
+        """Ask, with the context that the model has or was chosen for it."""
+        options = {name: value for name, value in wire.items() if name != "num_ctx"}
+        if plan.sends_context and plan.context_length is not None:
+            options["num_ctx"] = plan.context_length
+        chunks = self.client.chat(request, options, keep_alive=plan.keep_alive)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+    async def verify(self, model: ModelInfo) -> None:
+        """See that `/api/ps` lists it."""
+        rows = await self.client.ps()
+        if not any(_same(row.name, model.name) or row.digest == model.digest for row in rows):
+            raise LoadFailed(f"{model.name} was loaded, but {self.client.who} does not list it.")
+
+    async def close(self) -> None:
+        """Nothing of it is ours."""
+
+
+def _same(one: str, other: str) -> bool:
+    """Return whether two names are one: Ollama does not tell case apart, and `:latest` may be left out."""
+    return _full(one) == _full(other)
+
+
+def _full(name: str) -> str:
+    name = name.lower()
+    return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+
+
+def _info(row: OllamaModel, runtime_id: str, loaded: set[str]) -> ModelInfo:
+    return ModelInfo(
+        name=row.name,
+        runtime=runtime_id,
+        provider="ollama",
+        size_bytes=None if row.remote_host else row.size_bytes,
+        digest=f"sha256:{row.digest}" if row.digest and ":" not in row.digest else row.digest,
+        parameter_size=row.parameter_size,
+        quantization=row.quantization,
+        context_length=row.context_length,
+        capabilities=row.capabilities,
+        loaded=row.name in loaded,
+        architecture=row.family,
+    )
+
+
+def _keep_alive(text: str) -> str | float | None:
+    """Return `LLM_KEEP_ALIVE` as the wire wants it: numbers as numbers, since `"300"` is refused there."""
+    if not text:
+        return None
+    try:
+        return float(text) if "." in text else int(text)
+    except ValueError:
+        return text

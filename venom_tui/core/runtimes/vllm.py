@@ -1,0 +1,40 @@
+"""A vLLM: one base model, loaded as long as it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.model import ModelInfo
+
+
+class VllmRuntime(OpenAIServerRuntime):
+    """One vLLM; adapters that it has loaded are listed beside its base model."""
+
+    kind = "vllm"
+
+    async def _facts(self, rows: list[dict[str, Any]]) -> dict[str, object]:
+        version = await self.client.get("/version", timeout_s=LOOK_LIMIT_S)
+        told = version.get("version") if isinstance(version, dict) else None
+        self._loaded = tuple(
+            LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_length(row)) for row in rows
+        )
+        names = ", ".join(model.name for model in self._loaded)
+        return {"version": sanitize_line(str(told), 40) if told else None, "detail": f"serves {names}"}
+
+    def _info(self, row: dict[str, Any]) -> ModelInfo:
+        return ModelInfo(
+            name=sanitize_line(row["id"], 256),
+            runtime=self.id,
+            provider="vllm",
+            context_length=_length(row),
+            loaded=True,
+            path=sanitize_line(row["root"], 500) if isinstance(row.get("root"), str) else None,
+        )
+
+
+def _length(row: dict[str, Any]) -> int | None:
+    length = row.get("max_model_len")
+    return length if isinstance(length, int) and length > 0 else None
