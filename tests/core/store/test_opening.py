@@ -4,17 +4,15 @@ import asyncio
 import errno
 import os
 import re
-import shutil
 import sqlite3
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from itertools import repeat
 from pathlib import Path
 
 import pytest
 
+from tests.core.support import fill
 from venom_tui.core.errors import DiskFull, StoreDamaged, StoreError, StoreTooNew
 from venom_tui.core.store import failures, opening
 from venom_tui.core.store.database import Database
@@ -181,27 +179,6 @@ async def test_full_by_page_count(folder: Path) -> None:
         await store.database.write(lambda db: db.execute_fetchall("PRAGMA max_page_count = 100000"))
         await store.sessions.begin_turn(session.id, "long " * 5000, request_id="r")
         assert len(await store.sessions.messages(session.id)) == 4
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
-    )
-    if not done or done.returncode:
-        pytest.skip("a small file system can be mounted by root only")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
-
-
-def fill(place: Path) -> Path:
-    filler = place / "filler"
-    with filler.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
-        file.writelines(repeat(b"x" * 4096))
-    return filler
 
 
 async def many_turns(store: Store, session_id: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from venom_tui.core.chat.repetition import repeats_itself
-from venom_tui.core.sanitize import StreamSanitizer
+from venom_tui.core.sanitize import StreamSanitizer, sanitize_line
 from venom_tui.core.types.request import ChatChunk
 from venom_tui.core.types.session import Message, Timings, Usage
 from venom_tui.core.types.turn import TurnDelta, TurnThinking
@@ -68,7 +68,7 @@ class StreamedAnswer:
                 if chunk.usage is not None:
                     self._usage = chunk.usage
                 if chunk.finish_reason:
-                    self.finish_reason = chunk.finish_reason
+                    self.finish_reason = sanitize_line(chunk.finish_reason, 40)
                 if self._looped():
                     self.finish_reason = "repetition"
                     break

@@ -9,30 +9,31 @@ from venom_tui.core.types.session import Message, MessageState, Role
 
 
 def conversation(system: str, messages: Sequence[Message]) -> tuple[ChatMessage, ...]:
-    """Return what a model is sent: the system message, then the turns in their order.
+    """Return what a model is sent: the system message, then the turns in their order, as one question and one answer.
 
     Left out: what venom-tui answered itself together with its question, and answers that hold no text. A question whose
-    answer failed without a word stays when it is the last one (it is being asked again), else it goes with its answer,
-    so that roles alternate as chat templates demand.
+    answer holds none stays when it is the last one (it is being asked again), else it goes with its answer. Where an
+    answer that was asked for again stands beside the first one, the later goes along, or the one that is complete. So
+    roles alternate, as chat templates demand.
     """
     chosen: list[Message] = []
     for message in messages:
-        if message.role is Role.PROGRAM:
-            _drop_question(chosen)
-        elif message.role is Role.ASSISTANT:
-            if message.state is MessageState.STREAMING:
-                continue
-            if message.content.strip():
+        if message.role in (Role.USER, Role.PROGRAM):
+            if chosen and chosen[-1].role is Role.USER:
+                chosen.pop()
+            if message.role is Role.USER:
                 chosen.append(message)
-            else:
-                _drop_question(chosen)
-        elif message.role is Role.USER:
-            chosen.append(message)
+        elif _is_answer(message) and chosen:
+            if chosen[-1].role is Role.USER:
+                chosen.append(message)
+            elif message.state is MessageState.COMPLETE or chosen[-1].state is not MessageState.COMPLETE:
+                chosen[-1] = message
     sent = [ChatMessage("system", system)] if system else []
     sent.extend(ChatMessage(message.role.value, message.content) for message in chosen)
     return tuple(sent)
 
 
-def _drop_question(chosen: list[Message]) -> None:
-    if chosen and chosen[-1].role is Role.USER:
-        chosen.pop()
+def _is_answer(message: Message) -> bool:
+    return (
+        message.role is Role.ASSISTANT and message.state is not MessageState.STREAMING and bool(message.content.strip())
+    )

@@ -25,8 +25,8 @@ def static_intent(text: str) -> str | None:
     """Return `help`, `quit`, `infra` or `time` when the whole prompt asks for that, else None."""
     if len(text) > 80 or "\n" in text.strip():
         return None
-    prompt = " ".join(text.lower().split()).rstrip("?!. ") or text.strip()
+    prompt = " ".join(text.lower().split())
     for intent, pattern in _STATIC:
-        if pattern.fullmatch(prompt):
+        if pattern.fullmatch(prompt) or pattern.fullmatch(prompt.rstrip("?!. ")):
             return intent
     return None

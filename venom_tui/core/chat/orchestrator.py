@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import takewhile
 
 from venom_tui.core.chat.answer import StreamedAnswer
 from venom_tui.core.chat.direct import conversation
@@ -85,20 +86,21 @@ class Orchestrator:
         submitted = time.perf_counter()
         text = _prompt(text)
         self._check(mode)
-        if self.running(session_id):
-            raise UsageError("An answer is still being written in this session.", hint="Esc stops it.")
         request_id = uuid.uuid4().hex
-        intent = static_intent(text)
-        if intent is not None:
-            return await self._answer_self(session_id, request_id, text, intent, mode, submitted)
-        stored = True
-        try:
-            user, answer = await self._sessions.begin_turn(session_id, text, request_id=request_id)
-        except DiskFull:
-            stored = False
-            user, answer = await self._unsaved.begin_turn(session_id, text, request_id)
-        turn = Turn(request_id, session_id, answer, submitted, stored=stored)
-        self._start(turn, user, mode, model, runtime, parameters)
+        with self._turns.beginning(session_id):
+            intent = static_intent(text)
+            if intent is not None:
+                await self._answer_self(session_id, request_id, text, intent, mode, submitted)
+                return request_id
+            stored = True
+            try:
+                await self._unsaved.save(session_id)  # in its order, before what comes now
+                user, answer = await self._sessions.begin_turn(session_id, text, request_id=request_id)
+            except DiskFull:
+                stored = False
+                user, answer = await self._unsaved.begin_turn(session_id, text, request_id)
+            turn = Turn(request_id, session_id, answer, submitted, stored=stored)
+            self._start(turn, user, mode, model, runtime, parameters)
         return request_id
 
     async def regenerate(self, session_id: str, *, model: str | None = None, runtime: str | None = None) -> str:
@@ -110,17 +112,20 @@ class Orchestrator:
         """
         submitted = time.perf_counter()
         self._check("direct")
-        if self.running(session_id):
-            raise UsageError("An answer is still being written in this session.", hint="Esc stops it.")
-        last = await self._sessions.messages(session_id, limit=2)
-        if not last or last[-1].role not in (Role.ASSISTANT, Role.USER):
-            raise UsageError("There is no answer to ask for again.", hint="Send a prompt first.")
-        replaced = last[-1] if last[-1].role is Role.ASSISTANT else None
-        user = last[0] if replaced is not None else last[-1]
         request_id = uuid.uuid4().hex
-        answer = await self._sessions.begin_answer(session_id, request_id=request_id, replaces=replaced)
-        turn = Turn(request_id, session_id, answer, submitted)
-        self._start(turn, user, "direct", model, runtime, None, without=replaced)
+        with self._turns.beginning(session_id):
+            await self._unsaved.save(session_id)
+            messages = await self._sessions.messages(session_id)
+            # Answers that were cut when they were asked for again stand beside the first one.
+            tried = list(takewhile(lambda message: message.role is Role.ASSISTANT, reversed(messages)))
+            user = messages[-1 - len(tried)] if len(tried) < len(messages) else None
+            if user is None or user.role is not Role.USER:
+                raise UsageError("There is no answer to ask for again.", hint="Send a prompt first.")
+            answer = await self._sessions.begin_answer(
+                session_id, request_id=request_id, replaces=tried[0] if tried else None
+            )
+            turn = Turn(request_id, session_id, answer, submitted)
+            self._start(turn, user, "direct", model, runtime, None, without=tried)
         return request_id
 
     async def route(
@@ -165,6 +170,7 @@ class Orchestrator:
         """Interrupt what runs, keep what came of it, and take no more turns."""
         self._closing = True
         await self._turns.close()
+        await self._unsaved.save_all()
 
     def _check(self, mode: str) -> None:
         if self._closing:
@@ -186,7 +192,7 @@ class Orchestrator:
         runtime: str | None,
         parameters: GenerationParameters | None,
         *,
-        without: Message | None = None,
+        without: Sequence[Message] = (),
     ) -> None:
         self._turns.add(turn)
         self._turns.emit(turn, TurnStarted(turn.request_id, turn.session_id, user, turn.answer))
@@ -200,7 +206,7 @@ class Orchestrator:
         model: str | None,
         runtime: str | None,
         parameters: GenerationParameters | None,
-        without: Message | None,
+        without: Sequence[Message],
     ) -> None:
         route = await self._router.decide(mode=mode, model=model, runtime=runtime)
         turn.route = route
@@ -219,13 +225,11 @@ class Orchestrator:
         await turn.streamed.collect(self._router.stream(route, client, request))
 
     async def _request(
-        self, turn: Turn, route: Route, parameters: GenerationParameters | None, without: Message | None
+        self, turn: Turn, route: Route, parameters: GenerationParameters | None, without: Sequence[Message]
     ) -> ChatRequest:
         session = await self._sessions.get(turn.session_id)
-        messages = await self._sessions.messages(turn.session_id)
-        known = {message.id for message in messages}
-        messages.extend(message for message in self._unsaved.of(turn.session_id) if message.id not in known)
-        left_out = {turn.answer.id, without.id if without is not None else ""}
+        messages = self._unsaved.merged(turn.session_id, await self._sessions.messages(turn.session_id))
+        left_out = {turn.answer.id, *(message.id for message in without)}
         kept = [message for message in messages if message.id not in left_out]
         system = session.system or self._settings.text("SIMPLE_MODE_SYSTEM_PROMPT")
         saved = await self._models.parameters(route.model, route.runtime)
@@ -242,14 +246,10 @@ class Orchestrator:
 
     async def _answer_self(
         self, session_id: str, request_id: str, text: str, intent: str, mode: str, submitted: float
-    ) -> str:
+    ) -> None:
         answer_text = await self._self_text(intent)
-        try:
-            user = await self._sessions.add_program_message(session_id, text, Role.USER)
-            answer = await self._sessions.add_program_message(session_id, answer_text, Role.PROGRAM)
-        except DiskFull:
-            user, answer = await self._unsaved.begin_turn(session_id, text, request_id)
-            answer = replace(answer, role=Role.PROGRAM, content=answer_text, state=MessageState.COMPLETE)
+        user = await self._add_own(session_id, Role.USER, text)
+        answer = await self._add_own(session_id, Role.PROGRAM, answer_text)
         route = _own_route(intent, mode)
         turn = Turn(request_id, session_id, answer, submitted, route=route)
         self._turns.add(turn)
@@ -260,7 +260,13 @@ class Orchestrator:
             TurnEnded(request_id, session_id, answer, route),
         ):
             self._turns.emit(turn, event)
-        return request_id
+
+    async def _add_own(self, session_id: str, role: Role, text: str) -> Message:
+        try:
+            await self._unsaved.save(session_id)
+            return await self._sessions.add_program_message(session_id, text, role)
+        except DiskFull:
+            return await self._unsaved.hold(session_id, role, text)
 
     async def _self_text(self, intent: str) -> str:
         match intent:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from venom_tui.core.chat.answer import StreamedAnswer
 from venom_tui.core.chat.feed import TurnFeed
 from venom_tui.core.chat.unsaved import UnsavedMessages
-from venom_tui.core.errors import StoreError, VenomError
+from venom_tui.core.errors import StoreError, UsageError, VenomError
 from venom_tui.core.events import EventBus, TurnProgress
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.request import RequestTrace, Route
@@ -82,6 +83,9 @@ class Turns:
         self._sessions = sessions
         self._unsaved = unsaved
         self._turns: dict[str, Turn] = {}
+        self._beginning: set[str] = set()
+        self._begun = asyncio.Event()
+        self._begun.set()
 
     def get(self, request_id: str) -> Turn | None:
         """Return a turn that runs or ended lately."""
@@ -93,6 +97,24 @@ class Turns:
             if turn.session_id == session_id and turn.running:
                 return turn.request_id
         return None
+
+    @contextmanager
+    def beginning(self, session_id: str) -> Iterator[None]:
+        """Hold the place of a session's next turn from the moment that it is asked for until its work has begun.
+
+        Raises:
+            UsageError: another turn of the session has it, or runs.
+        """
+        if session_id in self._beginning or self.running(session_id):
+            raise UsageError("An answer is still being written in this session.", hint="Esc stops it.")
+        self._beginning.add(session_id)
+        self._begun.clear()
+        try:
+            yield
+        finally:
+            self._beginning.discard(session_id)
+            if not self._beginning:
+                self._begun.set()
 
     def add(self, turn: Turn) -> None:
         """Keep a turn, so that it can be followed; the oldest ended ones are forgotten."""
@@ -118,14 +140,13 @@ class Turns:
             await asyncio.wait({turn.supervisor})
 
     async def close(self) -> None:
-        """End all turns."""
-        endings = [self.end(turn) for turn in self._turns.values()]
-        if endings:
-            try:
-                async with asyncio.timeout(_CLOSE_LIMIT_S):
-                    await asyncio.gather(*endings)
-            except TimeoutError:
-                _log.error("turns did not end within %s s", _CLOSE_LIMIT_S)
+        """End all turns, also those that are just beginning."""
+        try:
+            async with asyncio.timeout(_CLOSE_LIMIT_S):
+                await self._begun.wait()
+                await asyncio.gather(*[self.end(turn) for turn in self._turns.values()])
+        except TimeoutError:
+            _log.error("turns did not end within %s s", _CLOSE_LIMIT_S)
 
     async def _supervise(self, turn: Turn, work: asyncio.Task[None]) -> None:
         await asyncio.wait({work})
@@ -148,7 +169,11 @@ class Turns:
             MessageState.FAILED: "error",
         }.get(state, message.finish_reason or "stop")
         message = replace(message, error=_error_text(sentence, hint, server_message), finish_reason=reason)
-        store_error = await self._commit(turn, message)
+        try:
+            store_error = await self._commit(turn, message)
+        except Exception as defect:  # noqa: BLE001 (whoever follows the turn must hear of its end in any case)
+            _log.exception("an answer could not be committed")
+            store_error = f"The answer could not be saved: venom-tui made a mistake ({type(defect).__name__})."
         self.emit(
             turn,
             TurnEnded(
