@@ -19,7 +19,7 @@ from venom_tui.ui.screens.guard.view import (
     said,
     share,
 )
-from venom_tui.ui.text import clean, gib, literal, signs, sparkline
+from venom_tui.ui.text import clean, gib, literal, signs, sparkline, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.live_rows import Row, still
@@ -31,6 +31,7 @@ _COLUMNS = (
     Column("", 23, worth=9),
     Column("", 20, worth=5, stretch=True),
 )
+_EXTRA = 3
 _SLOTS = 60
 
 
@@ -60,7 +61,7 @@ def _bar(ours: float | None, others: float = 0.0, style: str = "$success") -> Co
 
 def _cpu(view: View, width: int) -> Content:
     percent = view.snapshot.host.cpu_percent
-    room = min(_SLOTS, dict(fit_columns(_COLUMNS, width - 2)).get(3, 0))
+    room = min(_SLOTS, dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0))
     line = sparkline(view.history("cpu"), room, 1.0)
     value = Content(f"{known(percent)} %" if percent is not None else "?")
     bar = _bar(None if percent is None else percent / 100, style="$primary")
@@ -73,9 +74,8 @@ def _ram(view: View, width: int) -> Content:
     whole = share(used, host.ram_total_bytes)
     ours = min(whole or 0.0, share(_ours(view), host.ram_total_bytes) or 0.0)
     bar = Content("?") if whole is None else _bar(ours, whole - ours)
-    return _line(
-        width, "RAM", bar, Content(f"{amount(used)} of {amount(host.ram_total_bytes)} GiB"), literal(_swap(host))
-    )
+    value = Content(f"{amount(used)} of {amount(host.ram_total_bytes)} GiB")
+    return _line(width, "RAM", bar, value, literal(_swap(host)))
 
 
 def _used(host: HostInfo) -> int | None:
@@ -101,7 +101,9 @@ def _disk(labels: str, disk: Disk, host: HostInfo, width: int) -> Content:
         reason = host.unavailable.get(f"disks.{disk.label}", "its size is not known")
         return _line(width, "disk", Content("?"), Content("?"), literal(f"{labels}: {reason}", "$text-muted"))
     value = Content(f"{gib(disk.free_bytes)} GiB free of {amount(disk.total_bytes)}")
-    return _line(width, "disk", _bar(0.0, 1 - free), value, literal(f"{labels} · {disk.path}", "$text-muted"))
+    room = dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0) - len(labels) - 3
+    where = f"{labels} · {truncate_middle(clean(disk.path), room)}" if room > 4 else labels
+    return _line(width, "disk", _bar(0.0, 1 - free), value, literal(where, "$text-muted"))
 
 
 def merged(disks: Sequence[Disk]) -> list[tuple[str, Disk]]:
@@ -116,16 +118,19 @@ def merged(disks: Sequence[Disk]) -> list[tuple[str, Disk]]:
 # ------------------------------------------------------------------ in detail
 
 
+def host_history(view: View, height: int) -> Iterator[Row]:
+    """Return graphs of CPU and RAM in about `height` rows."""
+    host = view.snapshot.host
+    words = f"{known(host.cpu_percent)} % of {_cpus(host)}"
+    yield from graph_rows("cpu", "CPU", view.history("cpu"), words, height - height // 2)
+    words = f"{amount(_used(host))} of {amount(host.ram_total_bytes)} GiB · {_swap(host)}"
+    yield from graph_rows("ram", "RAM", view.history("ram"), words, height // 2)
+
+
 def host_details(view: View, height: int) -> Iterator[Row]:
     """Return the history of CPU and RAM, the disks, and what must be known of the figures."""
     host = view.snapshot.host
-    others = len(host.disks) + len(host.notes) + len(host.unavailable)
-    spare = height - others
-    yield from graph_rows(
-        "cpu", "CPU", view.history("cpu"), f"{known(host.cpu_percent)} % of {_cpus(host)}", spare // 2
-    )
-    words = f"{amount(_used(host))} of {amount(host.ram_total_bytes)} GiB · {_swap(host)}"
-    yield from graph_rows("ram", "RAM", view.history("ram"), words, spare // 2)
+    yield from host_history(view, height - len(host.disks) - len(host.notes) - len(host.unavailable))
     for disk in host.disks:
         free = f"{amount(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free"
         yield muted(f"{clean(disk.label):<6} {free}   {disk.path}")
@@ -141,12 +146,14 @@ def _note(note: str, _width: int) -> Content:
 def host_facts(view: View) -> list[str]:
     """Return all that is known of the host and why the rest is not, as lines of a dialog."""
     host, why = view.snapshot.host, view.snapshot.host.unavailable
+    percent, load = host.cpu_percent, host.load_1m
     facts = [("name", host.name), ("CPUs", known(host.cpu_count, "{}"))]
-    facts.append(said("CPU", why, "cpu_percent") if host.cpu_percent is None else ("CPU", f"{host.cpu_percent:.1f} %"))
-    facts.append(
-        said("load", why, "load_1m") if host.load_1m is None else ("load", f"{host.load_1m:.2f} in one minute")
-    )
-    facts.append(("RAM", f"{amount(host.ram_available_bytes)} of {amount(host.ram_total_bytes)} GiB available"))
+    facts.append(said("CPU", why, "cpu_percent") if percent is None else ("CPU", f"{percent:.1f} %"))
+    facts.append(said("load", why, "load_1m") if load is None else ("load", f"{load:.2f} in one minute"))
+    if host.ram_available_bytes is None:
+        facts.append(said("RAM", why, "ram_available_bytes", "ram_total_bytes"))
+    else:
+        facts.append(("RAM", f"{gib(host.ram_available_bytes)} of {amount(host.ram_total_bytes)} GiB available"))
     facts.append(("models", f"{gib(_ours(view))} GiB of it are loaded models, as measured"))
     facts.append(("swap", _swap(host)))
     for disk in host.disks:

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.ui.screens.guard.view import View, amount, fact_lines, head, known, muted
-from venom_tui.ui.text import clean, gib, literal, signs, truncate_middle
+from venom_tui.ui.text import clean, duration, gib, literal, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.live_rows import Row, still
 
@@ -48,9 +48,11 @@ def loaded_rows(view: View) -> Iterator[Row]:
 
 def _line(model: LoadedModel, view: View, width: int) -> Content:
     shown = fit_columns(_COLUMNS, width - 2)
+    pin = f" {signs().pinned}" if model.pinned else ""
+    name = truncate_middle(clean(model.name), dict(shown).get(_NAME, 0) - len(pin))
     cells = [
         Content.styled(signs().loaded, "$success"),
-        literal(truncate_middle(clean(model.name), dict(shown).get(_NAME, 0))),
+        literal(name + pin),
         literal(model.runtime),
         Content(amount(model.reported_bytes)),
         Content(amount(model.measured_bytes)),
@@ -67,21 +69,32 @@ def _vram(model: LoadedModel, view: View) -> str:
 
 
 def _facts(model: LoadedModel, view: View) -> list[tuple[str, str]]:
-    def memory(value: int | None, why: str) -> str:
-        return f"?   {why}" if value is None else f"{gib(value)} GiB"
-
-    no_process = "its process is not known here" if model.pid is None else "this user may not read it"
+    untold = "?   its runtime does not tell it"
+    no_process = "?   its process is not known here" if model.pid is None else "?   this user may not read it"
+    vram = "none: there is no GPU" if _vram(model, view) == "-" else "?   not measured"
     return [
         ("runtime", model.runtime),
-        ("reported", memory(model.reported_bytes, "its runtime does not tell it")),
-        ("measured", memory(model.measured_bytes, no_process)),
-        ("VRAM", "none: there is no GPU" if _vram(model, view) == "-" else memory(model.vram_bytes, "not measured")),
-        (
-            "context",
-            "?   its runtime does not tell it" if model.context_length is None else f"{model.context_length:,}",
-        ),
-        ("pid", "?   its runtime does not tell it" if model.pid is None else str(model.pid)),
+        ("reported", _memory(model.reported_bytes, untold)),
+        ("measured", _memory(model.measured_bytes, no_process)),
+        ("VRAM", _memory(model.vram_bytes, vram)),
+        ("context", untold if model.context_length is None else f"{model.context_length:,} tokens"),
+        ("pid", untold if model.pid is None else str(model.pid)),
+        ("expires", _expiry(model, view)),
     ]
+
+
+def _memory(value: int | None, otherwise: str) -> str:
+    return otherwise if value is None else f"{gib(value)} GiB"
+
+
+def _expiry(model: LoadedModel, view: View) -> str:
+    """Return when a model leaves by itself."""
+    if model.pinned:
+        return "never: it is pinned"
+    if model.expires_at is None:
+        return "not by itself, as far as its runtime tells"
+    left = (model.expires_at - view.now).total_seconds()
+    return "now" if left <= 0 else f"in {duration(round(left))}"
 
 
 def loaded_details(model: LoadedModel, view: View) -> Iterator[Row]:

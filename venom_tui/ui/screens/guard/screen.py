@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -22,14 +23,14 @@ from venom_tui.ui.screens.guard.gpus import (
     process_facts,
     process_key,
 )
-from venom_tui.ui.screens.guard.host import host_details, host_facts, host_rows
+from venom_tui.ui.screens.guard.host import host_details, host_facts, host_history, host_rows
 from venom_tui.ui.screens.guard.loaded import loaded_details, loaded_facts, loaded_key, loaded_rows
 from venom_tui.ui.screens.guard.view import View, muted
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import clean
-from venom_tui.ui.widgets.live_rows import LiveRows, Row
+from venom_tui.ui.widgets.live_rows import LiveRows, Row, still
 from venom_tui.ui.widgets.rows import RowList
-from venom_tui.ui.widgets.sections import RuleLine
+from venom_tui.ui.widgets.sections import RuleLine, rule
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 _RENEW_S = 5.0
 """Seconds between two looks at what changes without a new snapshot: ages, graphs that move on."""
+_LEAST_HISTORY = 4
+"""Rows below the list from which the history of the host is worth showing."""
 
 
 class GuardRows(LiveRows):
@@ -48,6 +51,10 @@ class GuardRows(LiveRows):
             "enter", "choose", "all figures", id="guard.details", tooltip="Show all figures, and why one is not known"
         ),
     ]
+
+    def action_choose(self) -> None:
+        """Choose the row under the cursor; in details without rows to choose, what they are about."""
+        self.post_message(self.Chosen(self, self.cursor_key or ""))
 
 
 class GuardScreen(SectionScreen):
@@ -129,7 +136,12 @@ class GuardScreen(SectionScreen):
         if view is None:
             machine.show_rows([muted("  The machine is looked at for the first time.")])
             return
-        machine.show_rows([*host_rows(view), *gpu_rows(view), *loaded_rows(view)])
+        rows = [*host_rows(view), *gpu_rows(view), *loaded_rows(view)]
+        spare = machine.size.height - len(rows) - 2
+        if self.has_class("-wide") and spare >= _LEAST_HISTORY:
+            # The list stands beside the details, over the whole height: there is room for more.
+            rows += [muted(""), Row(still("history"), partial(rule, "Host, 10 min")), *host_history(view, spare)]
+        machine.show_rows(rows)
         if not self._placed and view.snapshot.gpus:
             # The GPUs come a moment after the host; they are what one looks for here.
             self._placed = True
@@ -157,7 +169,7 @@ class GuardScreen(SectionScreen):
 
     def on_resize(self) -> None:
         """Let the graphs have the height that is there now."""
-        self.call_after_refresh(self._show_details)
+        self.call_after_refresh(self._show)
 
     def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
         """Show the details of the row under the cursor."""
@@ -168,7 +180,8 @@ class GuardScreen(SectionScreen):
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Show all figures of a row, with the reasons of those that are not known."""
         if self._view is not None:
-            title, lines = self._facts(self._view, message.key)
+            key = message.key or self.query_one("#machine", GuardRows).cursor_key or ""
+            title, lines = self._facts(self._view, key)
             self.app.push_screen(Notice(title, lines))
 
     def _facts(self, view: View, key: str) -> tuple[str, Sequence[str]]:

@@ -67,14 +67,14 @@ def _history_columns(room: int) -> tuple[Column, ...]:
 
 @lru_cache(maxsize=8)
 def _progress_columns(room: int) -> tuple[Column, ...]:
-    bar_width = 8 if room < 94 else 20 if room < 136 else 30
+    bar_width = 8 if room < 94 else 18 if room < 136 else 30
     return (
         Column("", 1, worth=9),
         Column("what", 8, worth=7),
-        Column("target", 15, worth=10, stretch=True),
+        Column("target", 14, worth=10, stretch=True),
         Column("bar", bar_width, worth=7),
         Column("share", 4, worth=9, right=True),
-        Column("bytes", 16, worth=6, right=True),
+        Column("bytes", 18, worth=6, right=True),
         Column("rate", 8, worth=3, right=True),
         Column("left", 13, worth=5, right=True),
         Column("since", 9, worth=2, right=True),
@@ -152,7 +152,11 @@ def _doing(operation: Operation) -> Content:
 
 def _age(operation: Operation, now: datetime) -> Content:
     then = operation.finished_at or operation.created_at
-    return Content("?" if then is None else relative_time(then, now)).stylize("$text-muted")
+    if then is None:
+        return Content.styled("?", "$text-muted")
+    # Seconds would be another text at each look: a screen on which nothing happens must not be written to.
+    recent = (now - then).total_seconds() < 60
+    return Content.styled("< 1 m" if recent else relative_time(then, now), "$text-muted")
 
 
 def _progress_cells(operation: Operation, bar_width: int, now: datetime) -> list[Content]:
