@@ -27,12 +27,13 @@ hypothesis.settings.load_profile("soak" if os.environ.get("VENOM_SOAK") else "qu
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No setting of the person who runs the tests reaches them."""
+    """No setting of the person who runs the tests reaches them, and no server that runs here by chance."""
     for name in [key.name for key in KEYS] + ["NO_COLOR", "SSH_CONNECTION", "SSH_TTY", "TMUX"]:
         monkeypatch.delenv(name, raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.setenv("VENOM_DISCOVERY", "0")
 
 
 @pytest.fixture
@@ -55,7 +56,8 @@ def config_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def settings(data_dir: Path, config_dir: Path) -> Settings:
     """The defaults, with this test's folders."""
-    return load_settings(environ={"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir)})
+    places = {"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir)}
+    return load_settings(environ={**places, "VENOM_DISCOVERY": "0"})
 
 
 @pytest.fixture(scope="session")

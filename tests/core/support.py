@@ -11,11 +11,13 @@ from typing import TypeVar
 
 import pytest
 
-from tests.servers import Exchange, Server
-from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
+from tests.servers import Exchange, Server, forwards, serving
+from venom_tui.core.clients.llamacpp import LlamaCppClient
 from venom_tui.core.core import Core
 from venom_tui.core.errors import VenomError
 from venom_tui.core.events import Subscription
+from venom_tui.core.runtimes.embedded import EmbeddedRuntime
+from venom_tui.core.runtimes.runtime import Plan
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.session import Message
 from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent
@@ -31,7 +33,7 @@ COUNTING = "List all even numbers from 2 to 500: 2, 4, 6, 8,"
 def settings_for(folder: Path, **values: object) -> Settings:
     """Return settings with folders of their own below `folder`."""
     places = {"VENOM_DATA_DIR": str(folder / "data"), "VENOM_CONFIG_DIR": str(folder / "config")}
-    return Settings({"environment": {**places, **values}})
+    return Settings({"environment": {**places, "VENOM_DISCOVERY": "0", **values}})
 
 
 @asynccontextmanager
@@ -43,15 +45,51 @@ async def open_core(folder: Path, **values: object) -> AsyncIterator[Core]:
 
 def answered_by(core: Core, server: Server, patch: pytest.MonkeyPatch) -> None:
     """Let a scripted server answer for every model; nothing is loaded."""
+    embedded = core.runtimes.runtime("embedded")
 
-    async def endpoint(*_: object, **__: object) -> OpenAICompatibleClient:
-        return OpenAICompatibleClient(core.runtimes._pool, server.url, who="The embedded llama.cpp", api_key="sk-test")
+    async def prepare(*_: object) -> tuple[Plan, bool]:
+        return Plan(), False
 
     async def explain(_model: str, failure: VenomError) -> VenomError:
         return failure
 
-    patch.setattr(core.runtimes, "endpoint", endpoint)
-    patch.setattr(core.runtimes, "explain", explain)
+    def client(_model: str) -> LlamaCppClient:
+        return LlamaCppClient(core.runtimes._pool, server.url, who="The embedded llama.cpp", api_key="sk-test")
+
+    patch.setattr(embedded, "prepare", prepare)
+    patch.setattr(embedded, "explain", explain)
+    patch.setattr(embedded, "_client", client)
+
+
+def _embedded(core: Core) -> EmbeddedRuntime:
+    runtime = core.runtimes.runtime("embedded")
+    assert isinstance(runtime, EmbeddedRuntime)
+    return runtime
+
+
+async def way_to(core: Core, model: str) -> tuple[str, str]:
+    """Return address and key of the server that holds a model, which is loaded where it is not."""
+    await core.runtimes.prepare(await core.models.find(model))
+    client = _embedded(core)._client(model)
+    return client.base_url, client._headers["authorization"].removeprefix("Bearer ")
+
+
+@asynccontextmanager
+async def recording(core: Core, patch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    """Stand between the core and its real servers, and keep what goes to them."""
+    embedded, there = _embedded(core), {"url": ""}
+    real = embedded._client
+
+    async with serving(forwards(lambda: there["url"])) as server:
+
+        def between(model: str) -> LlamaCppClient:
+            client = real(model)
+            there["url"] = client.base_url
+            key = client._headers["authorization"].removeprefix("Bearer ")
+            return LlamaCppClient(core.runtimes._pool, server.url, who=client.who, api_key=key)
+
+        patch.setattr(embedded, "_client", between)
+        yield server
 
 
 def sent(exchange: Exchange) -> list[tuple[str, str]]:

@@ -89,7 +89,10 @@ class Screen:
 
     def lines(self) -> list[str]:
         """The rows as text, without trailing blanks."""
-        return [line.rstrip() for line in self.pyte.display]
+        # Not pyte's own `display`, which fails at half a wide character.
+        screen = self.pyte
+        rows = (screen.buffer[y] for y in range(screen.lines))
+        return ["".join(row[x].data for x in range(screen.columns)).rstrip() for row in rows]
 
     def cells(self) -> list[list[tuple[object, ...]]]:
         """Every cell with all its attributes, for comparisons."""
@@ -406,6 +409,7 @@ class Terminal:
             "PYTHONPATH": str(REPOSITORY),
             "VENOM_DATA_DIR": str(self.home / "data"),
             "VENOM_CONFIG_DIR": str(self.home / "config"),
+            "VENOM_DISCOVERY": "0",  # a server that runs here by chance is none of the test's
             **extra,
         }
         return {name: value for name, value in values.items() if value is not None}

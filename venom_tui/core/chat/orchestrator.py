@@ -31,7 +31,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.request import ChatRequest, GenerationParameters, Route
 from venom_tui.core.types.session import Message, MessageState, Role
-from venom_tui.core.types.turn import TurnEnded, TurnEvent, TurnRouted, TurnStarted, TurnStatus
+from venom_tui.core.types.turn import TurnEnded, TurnEvent, TurnNotice, TurnRouted, TurnStarted, TurnStatus
 
 DEMONSTRATION_MAX_TOKENS = 256
 """Most tokens of an answer of the demonstration model, which seldom knows where to end."""
@@ -220,9 +220,13 @@ class Orchestrator:
             keep=self._sessions.partial if turn.stored else lambda _message: None,
             stop_on_repetition=route.demonstration,
         )
-        client = await self._router.prepare(route, status=lambda status: self._status(turn, status))
+        prepared = await self._router.prepare(
+            route, request.parameters, status=lambda status: self._status(turn, status)
+        )
+        for notice in self._router.notices(prepared, request.parameters):
+            self._turns.emit(turn, TurnNotice(turn.request_id, turn.session_id, notice))
         turn.streamed.asked()
-        await turn.streamed.collect(self._router.stream(route, client, request))
+        await turn.streamed.collect(self._router.stream(prepared, request))
 
     async def _request(
         self, turn: Turn, route: Route, parameters: GenerationParameters | None, without: Sequence[Message]

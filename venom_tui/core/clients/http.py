@@ -209,19 +209,39 @@ def _not_found(who: str, words: str) -> RuntimeFailure:
     return failure
 
 
+_LIMIT = re.compile(r"(?:maximum context length is|available context size \()\s*([\d,]+)")
+_PROMPT = re.compile(
+    r"request \(([\d,]+) tokens\)|contains (?:at least )?([\d,]+) input tokens|\(([\d,]+) in the messages"
+)
+
+
 def overflow(words: str, details: dict[str, Any]) -> ContextOverflow:
     """Return the failure of a prompt that is longer than the loaded context, with the numbers where they are given."""
-    prompt, context = details.get("n_prompt_tokens"), details.get("n_ctx")
+    prompt = _whole(details.get("n_prompt_tokens")) or _number(_PROMPT, words)
+    context = _whole(details.get("n_ctx")) or _number(_LIMIT, words)
     numbers = ""
-    if isinstance(prompt, int) and isinstance(context, int):
-        numbers = f": it has {prompt:,} tokens, the context {context:,}"
+    if prompt is not None and context is not None:
+        least = "at least " if "at least" in words else ""
+        numbers = f": it has {least}{prompt:,} tokens, the context {context:,}"
+    elif context is not None:
+        numbers = f" of {context:,} tokens"
     return ContextOverflow(
         f"The conversation is longer than the model's context{numbers}.",
-        hint="Begin a new session, or load the model with a larger context (VENOM_CONTEXT).",
+        hint="Take a larger context, leave out the oldest messages, or begin a new session.",
         server_message=words,
-        prompt_tokens=prompt if isinstance(prompt, int) else None,
-        context_length=context if isinstance(context, int) else None,
+        prompt_tokens=prompt,
+        context_length=context,
     )
+
+
+def _whole(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _number(pattern: re.Pattern[str], words: str) -> int | None:
+    found = pattern.search(words)
+    text = next((group for group in found.groups() if group), None) if found is not None else None
+    return None if text is None else int(text.replace(",", ""))
 
 
 def error_of_words(words: str, details: dict[str, Any]) -> RuntimeFailure | None:

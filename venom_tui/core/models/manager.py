@@ -7,8 +7,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from venom_tui.core.errors import AmbiguousModel, LoadFailed, ModelNotFound, ReadOnly, UsageError
+from venom_tui.core.errors import (
+    AmbiguousModel,
+    LoadFailed,
+    ModelNotFound,
+    ReadOnly,
+    RuntimeUnavailable,
+    UsageError,
+)
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
+from venom_tui.core.models.choice import choose
 from venom_tui.core.models.files import ModelFiles
 from venom_tui.core.models.names import check_name
 from venom_tui.core.models.parameters import parse_parameter
@@ -19,10 +27,13 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.runtime import RuntimeState
 
 Status = Callable[[str], None]
 # Inside the class `list` is the method.
 Models: TypeAlias = list[ModelInfo]
+
+_SILENT = (RuntimeState.UNREACHABLE, RuntimeState.FAILED, RuntimeState.UNKNOWN)
 
 
 def _silent(_text: str) -> None:
@@ -50,18 +61,33 @@ class ModelManager:
         self._scan: asyncio.Task[Models] | None = None
 
     async def list(self, *, refresh: bool = False) -> Models:
-        """Return all models; `refresh` looks at the files again."""
-        models = await self._scanned(refresh=refresh)
-        loaded = {(model.runtime, model.name) for model in self._runtimes.loaded()}
+        """Return all models, those of runtimes as they were seen last; `refresh` looks at files and runtimes again."""
+        if refresh:
+            await self._runtimes.look()
+        models = await self._all(refresh=refresh)
+        loaded = self._loaded()
         active = self._choose(models)
         return [
             replace(
                 model,
-                loaded=(model.runtime, model.name) in loaded,
+                loaded=(model.runtime, model.name) in loaded if model.runtime == "embedded" else model.loaded,
                 active=active is not None and (model.runtime, model.name) == (active.runtime, active.name),
             )
             for model in models
         ]
+
+    async def _all(self, *, refresh: bool = False) -> Models:
+        """Return the files and what the runtimes offer; the demonstration model comes last."""
+        files = await self._scanned(refresh=refresh)
+        offered = self._runtimes.models()
+        return [
+            *(model for model in files if not model.demonstration),
+            *offered,
+            *(model for model in files if model.demonstration),
+        ]
+
+    def _loaded(self) -> set[tuple[str, str]]:
+        return {(model.runtime, model.name) for model in self._runtimes.loaded()}
 
     async def _scanned(self, *, refresh: bool) -> Models:
         if self._known is None or refresh:
@@ -75,19 +101,22 @@ class ModelManager:
         return self._known
 
     async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
-        """Return the model of a name; files that were added meanwhile are found.
+        """Return the model of a name; what was added meanwhile is found.
 
         Raises:
-            UsageError: the name is not legal.
+            UsageError: the name is not legal, or there is no such runtime.
             AmbiguousModel: two runtimes have it and none of them is active with it.
             ModelNotFound: nobody has it.
+            RuntimeUnavailable: the runtime that was named does not answer.
         """
         check_name(name)
+        asked = None if runtime is None else self._runtimes.runtime(runtime)
         for refresh in (False, True):
-            models = await self.list(refresh=refresh)
-            found = [m for m in models if m.name == name and runtime in (None, m.runtime)]
-            if not found:
-                found = [m for m in models if m.name.lower() == name.lower() and runtime in (None, m.runtime)]
+            if refresh:
+                await self._runtimes.settled()
+                await self._runtimes.look(runtime)
+                await self._scanned(refresh=True)
+            found = _named(await self.list(), name, runtime)
             if len(found) == 1:
                 return found[0]
             for model in found:
@@ -96,35 +125,37 @@ class ModelManager:
             if found:
                 where = " and ".join(model.runtime for model in found)
                 raise AmbiguousModel(f"{where} both have a model {name!r}.", hint="Say which with --runtime.")
+        if asked is not None and asked.status().state in _SILENT:
+            status = asked.status()
+            raise RuntimeUnavailable(
+                f"Runtime {asked.id} does not answer: {status.detail}.",
+                hint="Check that it runs, or pick another model.",
+                server_message=status.server_message,
+            )
         where = f" of runtime {sanitize_line(runtime, 40)!r}" if runtime else ""
         raise ModelNotFound(
             f"There is no model {sanitize_line(name, 80)!r}{where}.",
             hint=f"`venom-tui models list` shows all; GGUF files belong into {self._files.folder}.",
         )
 
-    async def active(self) -> ActiveModel | None:
-        """Return which model answers the next prompt, and why; None when there is none."""
-        return self._choose(await self._scanned(refresh=False))
+    async def active(self, *, settled: bool = True) -> ActiveModel | None:
+        """Return which model answers the next prompt, and why; None when there is none.
+
+        `settled`: where that depends on runtimes that were not asked yet, wait for them (1.5 s at most); without it the
+        answer is by what is known now.
+        """
+        models = await self._all()
+        runtime, name = self._wanted()
+        if settled and not any(model.name == name and model.runtime == runtime for model in models):
+            await self._runtimes.settled()
+            models = await self._all()
+        return self._choose(models)
+
+    def _wanted(self) -> tuple[str, str]:
+        return self._settings.text("VENOM_ACTIVE_RUNTIME"), self._settings.text("VENOM_ACTIVE_MODEL")
 
     def _choose(self, models: Models) -> ActiveModel | None:
-        usable = [model for model in models if not model.error]
-        wanted = (self._settings.text("VENOM_ACTIVE_RUNTIME"), self._settings.text("VENOM_ACTIVE_MODEL"))
-        gone = ""
-        if wanted[1]:
-            for model in usable:
-                if model.name == wanted[1] and wanted[0] in ("", model.runtime):
-                    return _active(model, "the last one used")
-            gone = f"{sanitize_line(wanted[1], 60)} is gone; "
-        loaded = {(model.runtime, model.name) for model in self._runtimes.loaded()}
-        for model in usable:
-            if (model.runtime, model.name) in loaded and not model.demonstration:
-                return _active(model, gone + "it is loaded already")
-        for model in usable:
-            if not model.demonstration:
-                return _active(model, gone + "the newest file in the models folder")
-        for model in usable:
-            return _active(model, gone + "no other model is here")
-        return None
+        return choose(models, self._wanted(), self._loaded(), self._runtimes.states())
 
     async def activate(self, name: str, runtime: str | None = None, *, status: Status = _silent) -> ActiveModel:
         """Load a model, verify that it answers, and only then make it the active one.
@@ -144,8 +175,9 @@ class ModelManager:
                 progress.update(message=text)
                 status(text)
 
-            await self._runtimes.endpoint(model, status=tell, cause="switch")
-            await self._runtimes.verify(model)
+            saved = await self._store.parameters(model.runtime, model.name)
+            prepared = await self._runtimes.prepare(model, saved, status=tell, cause="switch")
+            await self._runtimes.verify(prepared)
             await self._make_active(model, before)
 
         await self._operations.run("switch", target, work, runtime=model.runtime, queue="switch")
@@ -222,5 +254,11 @@ class ModelManager:
             raise ReadOnly(f"venom-tui runs read-only: {what}.", hint="Start it without --read-only.")
 
 
-def _active(model: ModelInfo, reason: str) -> ActiveModel:
-    return ActiveModel(model.name, model.runtime, reason, model.demonstration)
+def _named(models: Models, name: str, runtime: str | None) -> Models:
+    """Return the models of a name: as it is written, else in any case, else with the tag that Ollama leaves out."""
+    offered = [model for model in models if runtime in (None, model.runtime)]
+    for wanted in (name, name.lower(), f"{name.lower()}:latest"):
+        found = [m for m in offered if wanted in ((m.name,) if wanted == name else (m.name.lower(),))]
+        if found:
+            return found
+    return []

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from dataclasses import replace
 
-from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
-from venom_tui.core.errors import LoadFailed, ModelNotFound, VenomError
+from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeUnavailable, VenomError
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import wire_parameters
-from venom_tui.core.runtimes.controller import LlmServerController
-from venom_tui.core.types.request import ChatChunk, ChatRequest, Route
+from venom_tui.core.runtimes.controller import LlmServerController, Prepared
+from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters, Route
 
 Status = Callable[[str], None]
 
@@ -37,6 +35,11 @@ class ModelRouter:
                 raise ModelNotFound(
                     "No model is here.", hint="Put a GGUF file into the models folder; `venom-tui info` names it."
                 )
+            if self._runtimes.find(active.runtime) is None:
+                raise RuntimeUnavailable(
+                    f"The last model used, {active.name}, was of runtime {active.runtime}, which does not answer now.",
+                    hint="Start it, or pick another model.",
+                )
             model, runtime, reason = active.name, runtime or active.runtime, active.reason
         found = await self._models.find(model, runtime)
         return Route(
@@ -51,7 +54,7 @@ class ModelRouter:
             demonstration=found.demonstration,
         )
 
-    async def prepare(self, route: Route, *, status: Status) -> OpenAICompatibleClient:
+    async def prepare(self, route: Route, parameters: GenerationParameters, *, status: Status) -> Prepared:
         """Make the route's model ready, loading it where it is not; return the way to it.
 
         Raises:
@@ -63,23 +66,27 @@ class ModelRouter:
             raise LoadFailed(
                 f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another."
             )
-        return await self._runtimes.endpoint(model, status=status, cause="prompt")
+        return await self._runtimes.prepare(model, parameters, status=status, cause="prompt")
 
-    async def stream(
-        self, route: Route, client: OpenAICompatibleClient, request: ChatRequest
-    ) -> AsyncGenerator[ChatChunk, None]:
+    def notices(self, prepared: Prepared, parameters: GenerationParameters) -> tuple[str, ...]:
+        """Return what the user should know of how the model is asked: parameters that are left out, each a sentence."""
+        _, dropped = wire_parameters(parameters, prepared.runtime.kind)
+        words = f"{prepared.runtime.id} does not know {', '.join(dropped)}: left out."
+        return (*prepared.plan.notes, words) if dropped else prepared.plan.notes
+
+    async def stream(self, prepared: Prepared, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """Send a request and yield the pieces of its answer; leaving the generator stops the server's work.
 
         Raises:
             RuntimeFailure: what the server did or said.
         """
-        extra, _dropped = wire_parameters(request.parameters, route.runtime)
-        chunks = client.chat(replace(request, model=route.model), extra)
+        wire, _ = wire_parameters(request.parameters, prepared.runtime.kind)
+        chunks = self._runtimes.chat(prepared, request, wire)
         try:
             async for chunk in chunks:
                 yield chunk
         except VenomError as failure:
-            told = await self._runtimes.explain(route.model, failure)
+            told = await self._runtimes.explain(prepared.runtime.id, request.model, failure)
             if told is failure:
                 raise
             raise told from failure

@@ -78,6 +78,7 @@ class EmbeddedChild:
                 server_message=self._words(),
             ) from None
         except OSError as error:
+            await self.stop()
             raise LoadFailed(f"llama.cpp could not be started: {error.strerror}.") from error
         except BaseException:
             await self.stop()

@@ -21,12 +21,15 @@ VLLM_PORT = 8000
 
 
 def configured(settings: Settings, pool: HttpPool) -> list[Runtime]:
-    """Return the runtimes that the settings name, Ollama at its default address among them.
+    """Return the runtimes that the settings name; Ollama at its default address, where servers may be looked for.
 
     Raises:
         UsageError: an address, a table or a key file is wrong.
     """
-    runtimes: list[Runtime] = [_ollama(settings, pool)]
+    runtimes: list[Runtime] = []
+    ollama = _ollama(settings, pool)
+    if ollama is not None:
+        runtimes.append(ollama)
     vllm = settings.text("VLLM_ENDPOINT")
     if vllm:
         url = base_url(vllm, default_port=VLLM_PORT)
@@ -39,13 +42,15 @@ def configured(settings: Settings, pool: HttpPool) -> list[Runtime]:
     return runtimes
 
 
-def _ollama(settings: Settings, pool: HttpPool) -> OllamaRuntime:
+def _ollama(settings: Settings, pool: HttpPool) -> OllamaRuntime | None:
     for name in ("OLLAMA_HOST", "LLM_LOCAL_ENDPOINT"):
         given = settings.text(name)
         if given:
             url = base_url(given, default_port=OLLAMA_PORT, strip=("/v1", "/api"))
             break
     else:
+        if not settings.flag("VENOM_DISCOVERY"):
+            return None
         name, url = "", f"http://127.0.0.1:{OLLAMA_PORT}"
     origin = _where(settings, name) if name else "default"
     return OllamaRuntime("ollama", url, pool, origin=origin, keep_alive=settings.text("LLM_KEEP_ALIVE"))

@@ -3,139 +3,226 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass
 
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
-from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeUnavailable, VenomError
+from venom_tui.core.errors import LoadFailed, RuntimeUnavailable, UsageError, VenomError
 from venom_tui.core.events import EventBus, ModelsChanged, RuntimeChanged
 from venom_tui.core.operations.runner import OperationRunner, Progress
-from venom_tui.core.runtimes.embedded import EmbeddedRuntime, Holding
+from venom_tui.core.runtimes.configured import configured
+from venom_tui.core.runtimes.embedded import EmbeddedRuntime
+from venom_tui.core.runtimes.lookout import Lookout, Rhythm
+from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeStatus
+from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
+from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
-Status = Callable[[str], None]
+_NO_PARAMETERS = GenerationParameters()
+
+
+def _silent(_text: str) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A model that is ready to be asked, and how."""
+
+    runtime: Runtime
+    model: ModelInfo
+    plan: Plan
 
 
 class LlmServerController:
-    """Knows the runtimes. Until other runtimes are configured there is one: the embedded llama.cpp."""
+    """Knows the runtimes: the embedded llama.cpp, those that are configured, and those that were found."""
 
-    def __init__(self, settings: Settings, pool: HttpPool, operations: OperationRunner, events: EventBus) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        pool: HttpPool,
+        operations: OperationRunner,
+        events: EventBus,
+        rhythm: Rhythm | None = None,
+    ) -> None:
         self._settings = settings
         self._pool = pool
         self._operations = operations
         self._events = events
-        self._embedded = EmbeddedRuntime(settings, self._embedded_changed)
-        self._loading: dict[str, asyncio.Lock] = {}
+        self._embedded = EmbeddedRuntime(settings, pool, self._embedded_changed)
+        self._lookout = Lookout(settings, pool, self._runtime_changed, rhythm)
+        self._loading: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def start(self) -> None:
+        """Begin to look at the runtimes; waits for none.
+
+        Raises:
+            UsageError: an address or a table of config.toml is wrong.
+        """
+        self._lookout.start(await asyncio.to_thread(configured, self._settings, self._pool))
+
+    async def close(self) -> None:
+        """Look no more, and end the embedded runtime."""
+        await self._lookout.close()
+        await self._embedded.close()
+        for runtime in self._lookout.runtimes:
+            await runtime.close()
+
+    # ------------------------------------------------------------------ what is known
 
     async def statuses(self) -> list[RuntimeStatus]:
-        """Return the state of every runtime."""
-        return [self._embedded_status()]
+        """Return the state of every runtime, as it was seen last."""
+        return [runtime.status() for runtime in self._all()]
 
-    def _embedded_status(self) -> RuntimeStatus:
-        return self._embedded.status(_package_version("xllamacpp"))
+    def states(self) -> dict[str, RuntimeState]:
+        """Return runtime -> how it is."""
+        return {runtime.id: runtime.status().state for runtime in self._all()}
 
     def loaded(self) -> tuple[LoadedModel, ...]:
-        """Return the models that the runtimes hold for us now."""
-        return self._embedded.loaded()
+        """Return the models that the runtimes held when they were seen last."""
+        return tuple(model for runtime in self._all() for model in runtime.loaded())
 
-    async def endpoint(self, model: ModelInfo, *, status: Status, cause: str = "user") -> OpenAICompatibleClient:
-        """Return a client of the server that holds `model`; load it when none does, which takes seconds to minutes.
+    def models(self) -> tuple[ModelInfo, ...]:
+        """Return the models that the runtimes offer themselves (the embedded one's are files)."""
+        return tuple(model for runtime in self._all() for model in runtime.models())
+
+    def runtime(self, runtime_id: str) -> Runtime:
+        """Return a runtime by its id.
+
+        Raises:
+            UsageError: there is none.
+        """
+        for runtime in self._all():
+            if runtime.id == runtime_id:
+                return runtime
+        known = ", ".join(runtime.id for runtime in self._all())
+        raise UsageError(f"There is no runtime {sanitize_line(runtime_id, 40)!r}.", hint=f"There are: {known}.")
+
+    def find(self, runtime_id: str) -> Runtime | None:
+        """Return a runtime by its id, None when there is none."""
+        return self._embedded if runtime_id == self._embedded.id else self._lookout.get(runtime_id)
+
+    def _all(self) -> list[Runtime]:
+        return [self._embedded, *self._lookout.runtimes]
+
+    async def settled(self, limit_s: float = 1.5) -> bool:
+        """Wait until each runtime has been asked once, at most so long; return whether all have."""
+        return await self._lookout.settled(limit_s)
+
+    async def look(self, runtime_id: str | None = None) -> None:
+        """Ask one runtime, or all, now."""
+        await self._lookout.look(runtime_id)
+
+    def watch(self, fast: bool) -> None:
+        """Look more often while somebody watches."""
+        self._lookout.watch(fast)
+
+    # ------------------------------------------------------------------ a model is asked
+
+    async def prepare(
+        self,
+        model: ModelInfo,
+        parameters: GenerationParameters = _NO_PARAMETERS,
+        *,
+        status: Status = _silent,
+        cause: str = "user",
+    ) -> Prepared:
+        """Make a model ready: load it when it is not held, which takes seconds to minutes.
 
         Loads are recorded as operations, and so is what had to leave for them.
 
         Raises:
-            LoadFailed: llama.cpp could not load it, with its own words.
-            RuntimeUnavailable: the model's runtime is not known.
+            LoadFailed: it could not be loaded, with the runtime's own words.
+            RuntimeFailure: its runtime cannot be asked.
         """
-        if model.runtime != "embedded" or model.path is None:
-            raise RuntimeUnavailable(f"Runtime {model.runtime!r} is not known here.", hint="Pick another model.")
-        held = self._embedded.held(model.name)
-        if held is None:
+        runtime = self.find(model.runtime)
+        if runtime is None:
+            raise RuntimeUnavailable(
+                f"Runtime {sanitize_line(model.runtime, 40)!r} is not known here.", hint="Pick another model."
+            )
+        plan, must_load = await runtime.prepare(model, parameters)
+        if must_load:
             # One load of a model at a time; who comes second finds it held.
-            async with self._loading.setdefault(model.name, asyncio.Lock()):
-                held = self._embedded.held(model.name)
-                if held is None:
-                    held = await self._load(model, status, cause)
-        self._embedded.used(held)
-        return OpenAICompatibleClient(
-            self._pool, held.child.url, who="The embedded llama.cpp", api_key=held.child.api_key
-        )
+            async with self._loading.setdefault((runtime.id, model.name), asyncio.Lock()):
+                plan, must_load = await runtime.prepare(model, parameters)
+                if must_load:
+                    await self._load(runtime, model, plan, status, cause)
+                    plan, _ = await runtime.prepare(model, parameters)
+        return Prepared(runtime, model, plan)
 
-    async def _load(self, model: ModelInfo, status: Status, cause: str) -> Holding:
+    async def _load(self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, cause: str) -> None:
         if model.error:
             raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file.")
 
-        async def load(progress: Progress) -> Holding:
+        async def load(progress: Progress) -> None:
             text = f"loading {model.name}"
             progress.update(message=text, bytes_total=model.size_bytes)
             status(text)
-            held = await self._embedded.load(model)
-            progress.update(message=f"loaded, context {held.context_length:,}", bytes_done=model.size_bytes)
-            return held
+            await runtime.load(model, plan, status=status)
+            context = f", context {plan.context_length:,}" if plan.context_length else ""
+            progress.update(message=f"loaded{context}", bytes_done=model.size_bytes)
 
-        held = await self._operations.run("load", model.name, load, runtime="embedded", cause=cause)
-        for other in self._embedded.surplus(held):
-            await self._unload(other, f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {self._limit()}")
-        return held
+        await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
+        if runtime is self._embedded:
+            limit = self._settings.int("VENOM_EMBEDDED_MODELS")
+            for name in self._embedded.surplus(model.name):
+                left = ModelInfo(name=name, runtime=runtime.id, provider="local")
+                await self.unload(left, cause=f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {limit}")
 
-    def _limit(self) -> int:
-        return self._settings.int("VENOM_EMBEDDED_MODELS")
-
-    async def verify(self, model: ModelInfo) -> None:
-        """Ask the server itself whether it holds `model` and can read a text with it.
+    def chat(
+        self, prepared: Prepared, request: ChatRequest, wire: Mapping[str, object]
+    ) -> AsyncGenerator[ChatChunk, None]:
+        """Ask a model that is ready; leaving the generator stops the server's work.
 
         Raises:
-            LoadFailed: it does not.
+            RuntimeFailure: what the server did or said.
         """
-        client = await self.endpoint(model, status=lambda _text: None)
-        try:
-            answer = await client.post("/tokenize", {"content": "hello"})
-            tokens = answer.get("tokens") if isinstance(answer, dict) else None
-            if not tokens:
-                raise LoadFailed(f"{model.name} was loaded but cannot read a text.", hint="Pick another model.")
-        except RuntimeFailure as failure:
-            if isinstance(failure, LoadFailed):
-                raise
-            words = failure.server_message or failure.message
-            raise LoadFailed(f"{model.name} was loaded but does not answer.", server_message=words) from failure
+        return prepared.runtime.chat(request, prepared.plan, wire)
+
+    async def verify(self, prepared: Prepared) -> None:
+        """Ask the server itself whether it has the model ready.
+
+        Raises:
+            LoadFailed: it has not.
+        """
+        await prepared.runtime.verify(prepared.model)
 
     async def unload(self, model: ModelInfo, *, cause: str = "user") -> None:
-        """Take a model out of memory and wait until its process is gone; one that is not held is left as it is."""
-        held = self._embedded.held(model.name)
-        if held is not None:
-            await self._unload(held, cause)
+        """Take a model out of memory and wait until it has left; one that is not held is left as it is.
 
-    async def _unload(self, held: Holding, cause: str) -> None:
+        Raises:
+            RuntimeFailure: the runtime does not do that, or did not in time.
+        """
+        runtime = self.runtime(model.runtime)
+        if not any(held.name == model.name for held in runtime.loaded()):
+            return
+
         async def unload(progress: Progress) -> None:
-            progress.update(message=f"unloading {held.name}")
-            await self._embedded.unload(held)
+            progress.update(message=f"unloading {model.name}")
+            await runtime.unload(model)
 
-        await self._operations.run("unload", held.name, unload, runtime="embedded", cause=cause)
+        await self._operations.run("unload", model.name, unload, runtime=runtime.id, cause=cause)
 
-    async def explain(self, model: str, failure: VenomError) -> VenomError:
-        """Return a failure of a stream as it should be told: a server that died is named, with the end of its log."""
-        return await self._embedded.explain(model, failure)
+    async def explain(self, runtime_id: str, model: str, failure: VenomError) -> VenomError:
+        """Return a failure of a stream as it should be told; what is known of its runtime is renewed behind it."""
+        runtime = self.find(runtime_id)
+        return failure if runtime is None else await runtime.explain(model, failure)
 
-    def log(self, model: str) -> list[str]:
-        """Return the last lines of the log of a model's server."""
-        held = self._embedded.held(model)
-        return [] if held is None else held.child.log
+    def log(self, model: str, runtime_id: str = "embedded") -> list[str]:
+        """Return the last lines of the log of a model's server, where it is ours."""
+        runtime = self.find(runtime_id)
+        return [] if runtime is None else runtime.log(model)
+
+    # ------------------------------------------------------------------ what changes
 
     def _embedded_changed(self) -> None:
-        self._events.emit(RuntimeChanged(self._embedded_status()))
+        self._events.emit(RuntimeChanged(self._embedded.status()))
         self._events.emit(ModelsChanged())
 
-    async def close(self) -> None:
-        """End the embedded runtime."""
-        await self._embedded.close()
-
-
-def _package_version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    def _runtime_changed(self, status: RuntimeStatus, models_too: bool) -> None:
+        self._events.emit(RuntimeChanged(status))
+        if models_too:
+            self._events.emit(ModelsChanged())

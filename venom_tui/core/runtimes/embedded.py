@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from pathlib import Path
 
-from venom_tui.core.errors import CutStream, RuntimeUnavailable, VenomError
+from venom_tui.core.clients.http import HttpPool
+from venom_tui.core.clients.llamacpp import LlamaCppClient
+from venom_tui.core.errors import CutStream, LoadFailed, RuntimeFailure, RuntimeUnavailable, VenomError
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
+from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
 from venom_tui.core.runtimes.threads import default_threads, usable_cpus
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
 _END_NOTICE_S = 0.5
@@ -33,11 +38,15 @@ class Holding:
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
 
 
-class EmbeddedRuntime:
+class EmbeddedRuntime(Runtime):
     """Holds models in child processes. `changed` is called whenever its state or what it holds is another."""
 
-    def __init__(self, settings: Settings, changed: Callable[[], None]) -> None:
+    kind = "embedded"
+
+    def __init__(self, settings: Settings, pool: HttpPool, changed: Callable[[], None]) -> None:
+        super().__init__("embedded", endpoint="", origin="built in")
         self._settings = settings
+        self._pool = pool
         self._changed = changed
         self._held: dict[str, Holding] = {}
         self._loading: dict[str, EmbeddedChild] = {}
@@ -45,8 +54,9 @@ class EmbeddedRuntime:
         self._uses = count(1)
         self._trouble = ""
         self._closing = False
+        self._status = replace(self._status, version=_package_version("xllamacpp"))
 
-    def status(self, version: str | None) -> RuntimeStatus:
+    def status(self) -> RuntimeStatus:
         """Return its state."""
         if self._loading:
             state, detail = RuntimeState.LOADING, f"loading {next(iter(self._loading))}"
@@ -56,15 +66,11 @@ class EmbeddedRuntime:
             state, detail = RuntimeState.FAILED, self._trouble
         else:
             state, detail = RuntimeState.IDLE, "starts with the first prompt"
-        return RuntimeStatus(
-            id="embedded",
-            kind="embedded",
-            state=state,
-            version=version,
-            detail=detail,
-            loaded=tuple(self._held),
-            pids=tuple(held.child.pid for held in self._held.values() if held.child.pid is not None),
-        )
+        pids = tuple(held.child.pid for held in self._held.values() if held.child.pid is not None)
+        return replace(self._status, state=state, detail=detail, loaded=tuple(self._held), pids=pids)
+
+    async def look(self) -> None:
+        """Its state is always known."""
 
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return what it holds."""
@@ -88,14 +94,26 @@ class EmbeddedRuntime:
         """Note that a model is used now."""
         held.used = next(self._uses)
 
-    def surplus(self, kept: Holding) -> list[Holding]:
-        """Return what must leave so that the limit holds, least recently used first; `kept` stays."""
+    def surplus(self, kept: str) -> list[str]:
+        """Return the models that must leave so that the limit holds, least recently used first; `kept` stays."""
         limit = self._settings.int("VENOM_EMBEDDED_MODELS")
-        others = sorted((h for h in self._held.values() if h is not kept), key=lambda h: h.used)
-        return others[: max(0, len(self._held) - limit)]
+        others = sorted((held for held in self._held.values() if held.name != kept), key=lambda held: held.used)
+        return [held.name for held in others[: max(0, len(self._held) - limit)]]
 
-    async def load(self, model: ModelInfo) -> Holding:
-        """Load a model in a child of its own.
+    async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
+        """See whether it is held, and with the context that was chosen for it."""
+        if model.path is None:
+            raise RuntimeUnavailable(f"{model.name} is no file of this machine.", hint="Pick another model.")
+        held = self.held(model.name)
+        wanted = self._context(model, parameters.context_length)
+        if held is not None:
+            self.used(held)
+            if parameters.context_length is None or held.context_length == wanted:
+                return Plan(held.context_length), False
+        return Plan(wanted, sends_context=parameters.context_length is not None), True
+
+    async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
+        """Load a model in a child of its own; one that is held with another context leaves first.
 
         Raises:
             LoadFailed: llama.cpp could not load it.
@@ -103,12 +121,17 @@ class EmbeddedRuntime:
         """
         if self._closing:
             raise RuntimeUnavailable("venom-tui is closing.")
-        options = self._options(model)
-        child = EmbeddedChild(options)
+        before = self._held.get(model.name)
+        if before is not None:
+            await self._leave(before)
+        child = EmbeddedChild(self._options(model, plan))
         self._loading[model.name] = child
         self._changed()
         try:
             await child.start(self._settings.float("VENOM_LOAD_TIMEOUT_S"))
+            if self._closing:  # the process was not there yet when all of them were ended
+                await child.stop()
+                raise RuntimeUnavailable("venom-tui is closing.")
             self._trouble = ""
         except VenomError as failure:
             self._trouble = failure.message
@@ -116,23 +139,59 @@ class EmbeddedRuntime:
         finally:
             del self._loading[model.name]
             self._changed()
-        held = Holding(model.name, child, options.context or model.context_length or 0, model.size_bytes)
+        held = Holding(model.name, child, plan.context_length or model.context_length or 0, model.size_bytes)
         self._died.pop(model.name, None)
         self._held[model.name] = held
         self.used(held)
         held.watcher = asyncio.create_task(self._watch(held), name=f"watch of {model.name}")
         self._changed()
-        return held
 
-    def _options(self, model: ModelInfo) -> ChildOptions:
-        wanted, trained = self._settings.int("VENOM_CONTEXT"), model.context_length
-        context = min(wanted or trained or 0, trained or wanted)
+    def _context(self, model: ModelInfo, chosen: int | None) -> int | None:
+        """Return the tokens of context to load a model with; None leaves it to what it was trained for."""
+        wanted, trained = chosen or self._settings.int("VENOM_CONTEXT"), model.context_length
+        return min(wanted or trained or 0, trained or wanted) or None
+
+    def _options(self, model: ModelInfo, plan: Plan) -> ChildOptions:
         return ChildOptions(
             path=Path(model.path or ""),
             alias=model.name,
-            context=context,
+            context=plan.context_length or 0,
             threads=self._settings.int("VENOM_THREADS") or default_threads(usable_cpus()),
         )
+
+    async def chat(
+        self, request: ChatRequest, plan: Plan, wire: Mapping[str, object]
+    ) -> AsyncGenerator[ChatChunk, None]:
+        """Ask the process that holds the model."""
+        chunks = self._client(request.model).chat(request, wire)
+        try:
+            async for chunk in chunks:
+                yield chunk
+        finally:
+            await chunks.aclose()
+
+    async def verify(self, model: ModelInfo) -> None:
+        """Ask the process itself whether it can read a text with its model."""
+        try:
+            tokens = await self._client(model.name).tokens("hello")
+        except RuntimeFailure as failure:
+            words = failure.server_message or failure.message
+            raise LoadFailed(f"{model.name} was loaded but does not answer.", server_message=words) from failure
+        if not tokens:
+            raise LoadFailed(f"{model.name} was loaded but cannot read a text.", hint="Pick another model.")
+
+    def _client(self, name: str) -> LlamaCppClient:
+        held = self.held(name)
+        if held is None:
+            how = self._died.get(name)
+            ended = f" ended ({how})" if how else " is gone"
+            raise RuntimeUnavailable(f"The llama.cpp process of {name}{ended}.", hint="Ask again: it is started anew.")
+        return LlamaCppClient(self._pool, held.child.url, who="The embedded llama.cpp", api_key=held.child.api_key)
+
+    def log(self, model: str) -> list[str]:
+        """Return the last lines that llama.cpp wrote about a model."""
+        held = self.held(model)
+        return [] if held is None else held.child.log
 
     async def _watch(self, held: Holding) -> None:
         """Notice that a process ended by itself."""
@@ -163,8 +222,13 @@ class EmbeddedRuntime:
             )
         return failure
 
-    async def unload(self, held: Holding) -> None:
+    async def unload(self, model: ModelInfo) -> None:
         """End the process of a model; returns when it is gone and its memory with it."""
+        held = self._held.get(model.name)
+        if held is not None:
+            await self._leave(held)
+
+    async def _leave(self, held: Holding) -> None:
         if self._held.get(held.name) is held:
             del self._held[held.name]
         await self._end(held)
@@ -181,3 +245,10 @@ class EmbeddedRuntime:
         held, self._held = list(self._held.values()), {}
         endings = [self._end(one) for one in held] + [child.stop() for child in self._loading.values()]
         await asyncio.gather(*endings)
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

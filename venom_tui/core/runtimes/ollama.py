@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Mapping
+from dataclasses import replace
 
 from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
@@ -49,6 +50,8 @@ class OllamaRuntime(Runtime):
         self.client = OllamaClient(pool, url, who=f"Ollama at {shown_address(url)}", api_key=api_key)
         self._keep_alive = _keep_alive(keep_alive)
         self._loaded: tuple[OllamaModel, ...] = ()
+        self._automatic: dict[str, int] = {}
+        """Models that we had loaded with the server's own choice of a context -> that context."""
 
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return what `/api/ps` said last."""
@@ -98,16 +101,29 @@ class OllamaRuntime(Runtime):
         )
 
     async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
-        """Look which models are loaded, and with what."""
+        """Look which models are loaded, and with what.
+
+        Seen on a real 0.33: a request that names the context which the model has never loads it again, also where that
+        was automatic; one that leaves it out loads a model again that was loaded with a chosen one.
+        """
         self._loaded = tuple(await self.client.ps())
         row = next((row for row in self._loaded if _same(row.name, model.name)), None)
-        wanted = parameters.context_length
         keep_alive = None if row is not None and row.forever else self._keep_alive
-        if wanted is not None:
-            return Plan(wanted, sends_context=True, keep_alive=keep_alive), row is None
-        if row is None:
-            return Plan(None, keep_alive=keep_alive), True
-        return Plan(row.context_length, sends_context=row.context_length is not None, keep_alive=keep_alive), False
+        thinks = model.capabilities is None or "thinking" in model.capabilities
+        wants_thought = parameters.think not in (None, "off")
+        plan = Plan(
+            context_length=parameters.context_length,
+            sends_context=parameters.context_length is not None,
+            keep_alive=keep_alive,
+            thinks=thinks,
+            notes=() if thinks or not wants_thought else (f"{model.name} cannot think before it answers.",),
+        )
+        if row is None or plan.sends_context:
+            return plan, row is None
+        # What we had loaded without a word about the context is asked so again.
+        ours = row.context_length == self._automatic.get(_full(model.name))
+        sends = row.context_length is not None and not ours
+        return replace(plan, context_length=row.context_length, sends_context=sends), False
 
     async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
         """Load a model by an empty request, and verify that it is there."""
@@ -123,6 +139,9 @@ class OllamaRuntime(Runtime):
                 ) from failure
             raise
         await self.look()
+        row = next((row for row in self._loaded if _same(row.name, model.name)), None)
+        if row is not None and row.context_length is not None and not plan.sends_context:
+            self._automatic[_full(model.name)] = row.context_length
 
     async def unload(self, model: ModelInfo) -> None:
         """Ask the model to leave; it does when it answers nobody any more."""
@@ -144,6 +163,8 @@ class OllamaRuntime(Runtime):
         options = {name: value for name, value in wire.items() if name != "num_ctx"}
         if plan.sends_context and plan.context_length is not None:
             options["num_ctx"] = plan.context_length
+        if not plan.thinks and request.parameters.think != "off":
+            request = replace(request, parameters=replace(request.parameters, think=None))
         chunks = self.client.chat(request, options, keep_alive=plan.keep_alive)
         try:
             async for chunk in chunks:

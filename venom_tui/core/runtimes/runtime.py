@@ -33,6 +33,8 @@ class Plan:
     sends_context: bool = False
     """Whether the request must say so, so that the server does not load it again with another one."""
     keep_alive: str | float | None = None
+    thinks: bool = True
+    """Whether the model can be told to think; True also where that is not known."""
     notes: tuple[str, ...] = ()
     """What the user should know of it, each a sentence."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from pathlib import Path
+
+from venom_tui.core.resources.cgroup import cpu_quota
 
 
 def usable_cpus() -> float:
     """Return the CPUs that this process may use: its affinity, less where a cgroup quota is smaller."""
     cpus = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
-    quota = _quota()
+    quota = cpu_quota()
     return cpus if quota is None else min(cpus, quota)
 
 
@@ -21,18 +22,3 @@ def default_threads(cpus: float) -> int:
     program's own screen included, slow both down by more than ten times.
     """
     return max(1, math.floor(cpus / 2) - 1) if cpus > 3 else 1
-
-
-def _quota() -> float | None:
-    """Return the CPU quota of cgroup v2 or v1 in CPUs, or None."""
-    try:
-        limit, period = Path("/sys/fs/cgroup/cpu.max").read_text(encoding="ascii").split()
-        return None if limit == "max" else int(limit) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        limit = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").read_text(encoding="ascii").strip()
-        period = Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us").read_text(encoding="ascii").strip()
-        return None if int(limit) <= 0 else int(limit) / int(period)
-    except (OSError, ValueError):
-        return None

@@ -37,6 +37,15 @@ class TurnStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnNotice:
+    """Something that the user should know of this turn: a parameter that is left out."""
+
+    request_id: str
+    session_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnThinking:
     """A piece of the model's thinking, sanitized."""
 
@@ -77,4 +86,4 @@ class TurnEnded:
     store_error: str = ""
 
 
-TurnEvent = TurnStarted | TurnRouted | TurnStatus | TurnThinking | TurnDelta | TurnEnded
+TurnEvent = TurnStarted | TurnRouted | TurnStatus | TurnNotice | TurnThinking | TurnDelta | TurnEnded

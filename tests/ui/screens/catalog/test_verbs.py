@@ -1,0 +1,87 @@
+"""What can be done with models, by the real embedded runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ui.screens.catalog.conftest import OpenCatalog
+from tests.ui.screens.catalog.support import model_file, three_models
+
+SMOL = "smollm2-135m"
+
+pytestmark = pytest.mark.usefixtures("demonstration_model")
+
+
+async def test_a_model_is_chatted_with_shown_as_loaded_and_unloaded(catalog: OpenCatalog, models_dir: Path) -> None:
+    three_models(models_dir)
+    async with catalog() as shown:
+        await shown.until(lambda: len(shown.names) == 4)
+        await shown.press("G", "u")
+        assert shown.notices == [f"{SMOL} is not loaded."]
+        await shown.press("c")
+        await shown.until(lambda: shown.app.screen is shown.app.section_screen("chat"))
+        await shown.until(lambda: f"{SMOL} answers now." in shown.notices, 60)
+        await shown.press("f3")
+        await shown.until(lambda: f" ● {SMOL}  active" in shown.text)
+        await shown.until(lambda: "loaded" in shown.lines[-4] and "active: the last one used" in shown.lines[-4])
+        await shown.press("slash")
+        await shown.type("loaded:yes")
+        assert shown.names == [SMOL]
+        await shown.press("enter", "u")
+        await shown.until(lambda: shown.names == [])
+        await shown.press("escape")
+        await shown.until(lambda: f" ○ {SMOL}  active" in shown.text)
+
+
+async def test_the_active_model_is_chatted_with_as_it_is(catalog: OpenCatalog) -> None:
+    async with catalog(read_only=True) as shown:
+        await shown.until(lambda: shown.names == [SMOL])
+        await shown.press("enter")
+        await shown.until(lambda: shown.app.screen is shown.app.section_screen("chat"))
+        await shown.pilot.pause(0.2)
+        assert shown.notices == [] and await shown.core.operations.list() == []
+
+
+async def test_all_selected_models_are_unloaded(catalog: OpenCatalog, models_dir: Path) -> None:
+    three_models(models_dir)
+    async with catalog() as shown:
+        await shown.until(lambda: len(shown.names) == 4)
+        await shown.core.models.activate(SMOL)
+        await shown.until(lambda: f" ● {SMOL}" in shown.text)
+        await shown.press("g", "space", "G", "space", "g", "u")
+        await shown.until(lambda: f"▌○ {SMOL}" in shown.text)
+        assert shown.core.runtimes.loaded() == ()
+        await shown.press("u")
+        assert shown.notices[-1] == "None of the 2 selected models is loaded."
+
+
+async def test_a_model_that_llama_cpp_refuses_leaves_the_active_one(catalog: OpenCatalog, models_dir: Path) -> None:
+    async with catalog(columns=120) as shown:
+        await shown.core.models.choose(SMOL)
+        model_file(models_dir / "hollow.gguf", parameters=1000, context=512, template=True)
+        await shown.press("r")
+        await shown.until(lambda: shown.names == ["hollow", SMOL])
+        await shown.press("g", "enter")
+        await shown.until(lambda: "hollow was not switched to" in shown.text, 60)
+        assert "hollow" in shown.text and f"{SMOL} stays active." in shown.text
+        assert "failed to load model" in shown.text, "llama.cpp's own words"
+        active = await shown.core.models.active()
+        assert active is not None and active.name == SMOL
+
+
+async def test_read_only_says_so(catalog: OpenCatalog, models_dir: Path) -> None:
+    three_models(models_dir)
+    async with catalog(read_only=True) as shown:
+        await shown.until(lambda: len(shown.names) == 4)
+        model = await shown.core.models.find(SMOL)
+        await shown.core.runtimes.prepare(model)
+        await shown.press("G")
+        await shown.until(lambda: f" ● {SMOL}" in shown.text)
+        await shown.press("u")
+        await shown.until(lambda: shown.notices)
+        assert shown.notices[0].startswith("venom-tui runs read-only: models cannot be unloaded.")
+        assert shown.core.runtimes.loaded()
+        await shown.press("enter")
+        await shown.until(lambda: "venom-tui runs read-only: another model cannot be made active" in shown.text)
