@@ -8,6 +8,8 @@ import pytest
 
 from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import model_file, three_models
+from venom_tui.core.events import ModelsChanged
+from venom_tui.core.types.device import LoadedModel
 
 SMOL = "smollm2-135m"
 
@@ -71,17 +73,16 @@ async def test_a_model_that_llama_cpp_refuses_leaves_the_active_one(catalog: Ope
         assert active is not None and active.name == SMOL
 
 
-async def test_read_only_says_so(catalog: OpenCatalog, models_dir: Path) -> None:
+async def test_read_only_says_so(catalog: OpenCatalog, models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     three_models(models_dir)
     async with catalog(read_only=True) as shown:
         await shown.until(lambda: len(shown.names) == 4)
-        model = await shown.core.models.find(SMOL)
-        await shown.core.runtimes.prepare(model)
+        monkeypatch.setattr(shown.core.runtimes, "loaded", lambda: (LoadedModel(SMOL, "embedded"),))
+        shown.core.events.emit(ModelsChanged())
         await shown.press("G")
         await shown.until(lambda: f" ● {SMOL}" in shown.text)
         await shown.press("u")
         await shown.until(lambda: shown.notices)
         assert shown.notices[0].startswith("venom-tui runs read-only: models cannot be unloaded.")
-        assert shown.core.runtimes.loaded()
         await shown.press("enter")
         await shown.until(lambda: "venom-tui runs read-only: another model cannot be made active" in shown.text)

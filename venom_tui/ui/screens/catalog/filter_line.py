@@ -43,6 +43,7 @@ class FilterLine(Horizontal):
         field = FilterInput(
             placeholder="words  !not  size:<8G  params:<10B  context:>=32k  quant:q4  cap:tools  loaded:yes  is:broken",
             id="filter-text",
+            select_on_focus=False,
         )
         field.cursor_blink = False
         yield field

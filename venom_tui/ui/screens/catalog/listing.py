@@ -48,7 +48,7 @@ class Listing:
         """Take other rows, which stand by name; those that are gone are no longer selected."""
         self.known = {row.key: row for row in rows}
         self.longest = max((cell_len(row.model.name) for row in rows), default=0)
-        self.selected &= self.known.keys()
+        self.selected = self.selected.intersection(self.known)
         self._put_in_order()
 
     def filter_by(self, text: str) -> bool:
@@ -72,7 +72,7 @@ class Listing:
 
     def toggle(self, key: str) -> None:
         """Select a row, or leave it out."""
-        self.selected ^= {key}
+        self.selected = self.selected ^ {key}
 
     def select_none(self) -> None:
         """Leave out what is selected."""
@@ -90,9 +90,9 @@ class Listing:
             parts.append(f"{len(self.selected):,} selected")
         return f" {signs().dash} ".join(parts)
 
-    def order(self) -> str:
+    def order(self, *, short: bool = False) -> str:
         """Return the order, in words."""
-        return f"sorted by {self.sort.words(self.reverse)}"
+        return f"by {self.sort.column}" if short else f"sorted by {self.sort.words(self.reverse)}"
 
     def _put_in_order(self) -> None:
         rows = [] if self.known is None else list(self.known.values())

@@ -118,7 +118,8 @@ def _read(word: Word) -> Condition | str | None:
 
 
 def _has_text(text: str) -> Holds:
-    return lambda row: text in row.text
+    place = f"\n{text}"
+    return lambda row: text in row.text or place in row.places
 
 
 # ---------------------------------------------------------------------- texts

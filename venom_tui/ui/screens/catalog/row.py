@@ -27,6 +27,8 @@ class Row:
     model: ModelInfo
     text: str
     """What plain words are looked for in, folded."""
+    places: str
+    """Runtime and provider, folded, each on its line: plain words are looked for where these begin."""
     name_order: Order
     parameters: float | None
     """Number of parameters; None where it is not known or is not one number."""
@@ -54,8 +56,6 @@ def row_of(model: ModelInfo) -> Row:
         model.quantization,
         model.architecture,
         model.parameter_size,
-        model.runtime,
-        model.provider,
         *(model.capabilities or ()),
         abilities(model),
     )
@@ -63,6 +63,8 @@ def row_of(model: ModelInfo) -> Row:
         key=key_of(model),
         model=model,
         text="\n".join(part for part in parts if part).casefold(),
+        # Else `llama` would find all that ollama has.
+        places=f"\n{model.runtime}\n{model.provider}".casefold(),
         name_order=order_of(model.name),
         parameters=parameters_of(model.parameter_size),
     )

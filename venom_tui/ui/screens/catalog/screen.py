@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 _MOVES = frozenset({"load", "unload"})
 """Operations during which a model is neither in memory nor out of it."""
 
+_NARROW = 64
+"""Cells below which the title has no room for the order in words."""
+
 
 class CatalogScreen(SectionScreen):
     """Shows the models of all runtimes."""
@@ -43,6 +46,8 @@ class CatalogScreen(SectionScreen):
         super().__init__()
         self._listing = Listing()
         self._active: ActiveModel | None = None
+        self._open = False
+        """Whether the filter was opened and not left by a key; a click leaves it where it is, so that no row moves."""
         self._anchor: str | None = None
         """The row to which the cursor returns while the filter is typed."""
         self._moving: dict[str, str] = {}
@@ -81,6 +86,10 @@ class CatalogScreen(SectionScreen):
     def on_mount(self) -> None:
         """Say that the models are looked for."""
         self._show()
+
+    def on_resize(self) -> None:
+        """Write the title for the new width."""
+        self._show_words()
 
     # ------------------------------------------------------------------ the core
 
@@ -158,11 +167,12 @@ class CatalogScreen(SectionScreen):
 
     def _show_words(self) -> None:
         listing = self._listing
-        self.query_one("#models-rule", RuleLine).set_title(listing.title(), listing.order())
+        order = listing.order(short=self.size.width < _NARROW)
+        self.query_one("#models-rule", RuleLine).set_title(listing.title(), order)
         self.query_one(TableHead).show_order(listing.sort.column, listing.longest)
         filter_line = self.query_one(FilterLine)
         filter_line.say(listing.note)
-        filter_line.display = self._typing or bool(listing.note)
+        filter_line.display = self._open or bool(listing.note)
         empty, why = self.query_one("#empty", Static), self._why_empty()
         empty.display = bool(why)
         if why:
@@ -199,7 +209,8 @@ class CatalogScreen(SectionScreen):
     def action_filter(self) -> None:
         """Go to the filter."""
         self._anchor = self._list.cursor_key
-        self.query_one(FilterLine).display = True
+        self._open = True
+        self._show_words()
         self.set_focus(self._input)
 
     def on_input_changed(self) -> None:
@@ -214,8 +225,12 @@ class CatalogScreen(SectionScreen):
     def action_keep_filter(self) -> None:
         """Go to the list; the filter stays."""
         self._filter()
-        self.set_focus(self._list)
+        self._close_filter()
+
+    def _close_filter(self) -> None:
+        self._open = False
         self._show_words()
+        self.set_focus(self._list)
 
     def action_move(self, by: int) -> None:
         """Move the cursor while the filter is typed."""
@@ -225,11 +240,10 @@ class CatalogScreen(SectionScreen):
 
     def action_back(self) -> None:
         """Esc: clear the filter and leave it, else leave out what is selected, else go back to the chat."""
-        if self._typing or self._listing.filter:
+        if self._open or self._listing.filter:
             self._input.value = ""
             self._filter()
-            self.set_focus(self._list)
-            self._show_words()
+            self._close_filter()
         elif self._listing.selected:
             self._listing.select_none()
             self._mark()

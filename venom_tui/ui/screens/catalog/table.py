@@ -8,7 +8,7 @@ from textual.content import Content
 
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.ui.screens.catalog.row import Row, abilities
-from venom_tui.ui.text import GIB, gib, literal, signs, truncate_middle
+from venom_tui.ui.text import gib, literal, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.line import Line
 
@@ -30,8 +30,6 @@ _SORTED_BY = {"size": "size GiB"}
 """The name of an order -> the column's title, where they differ."""
 _SIGNS_WIDTH = 3
 _ACTIVE = "  active"
-_SMALLEST = GIB // 20
-"""Bytes that are shown as 0.1 GiB."""
 
 
 def _columns_for(width: int) -> tuple[Column, ...]:
@@ -128,7 +126,8 @@ def size_cell(size_bytes: int | None) -> str:
     """Return a size in GiB: what is there is never written as nothing."""
     if size_bytes is None:
         return "?"
-    return "<0.1" if 0 < size_bytes < _SMALLEST else gib(size_bytes)
+    text = gib(size_bytes)
+    return "<0.1" if size_bytes and text == "0.0" else text
 
 
 def context_cell(tokens: int | None) -> str:

@@ -151,7 +151,8 @@ class ChatScreen(SessionVerbs, SectionScreen):
                 if self._facts.guard is None:
                     self._set_facts(guard=snapshot)
             case RuntimeChanged() | ModelsChanged() | ActiveModelChanged():
-                self.run_worker(self._renew_models(), group="models", exclusive=True, exit_on_error=False)
+                # Not exclusive: of several at once, what is cancelled before it begins is never awaited.
+                self.run_worker(self._renew_models(), group="models", exit_on_error=False)
             case StoreTrouble(message=message):
                 self._set_facts(trouble=(*self._facts.trouble, message))
                 self.notify(message, severity="warning", markup=False, timeout=20)

@@ -1,0 +1,149 @@
+"""How rows and details are written, also of models whose names are hostile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.ui.screens.catalog.support import GIB, row, squeezed
+from venom_tui.ui.screens.catalog.detail import lines
+from venom_tui.ui.screens.catalog.row import Row
+from venom_tui.ui.screens.catalog.table import TableHead, context_cell, line, size_cell
+from venom_tui.ui.text import use_ascii
+
+MISTRAL = row(
+    "mistral-small:24b-instruct-2501-q4_K_M",
+    runtime="ollama",
+    provider="ollama",
+    size_bytes=int(13.3 * GIB),
+    parameter_size="23.6B",
+    quantization="Q4_K_M",
+    context_length=32768,
+    capabilities=("completion", "tools", "vision"),
+    architecture="llama",
+    digest="sha256:" + "ab" * 32,
+)
+HOSTILE = (
+    "[/x]",
+    "[@click=app.quit]x[/]",
+    "\u202egpj.x",
+    "a\x1b[31mb",
+    "x\ny",
+    "日本語モデル" * 9,
+    "e\u0301" * 40,
+    "[",
+    "\\[",
+)
+
+
+def written(one: Row, width: int, *, selected: bool = False, busy: bool = False, longest: int | None = None) -> str:
+    longest = cell_len(one.model.name) if longest is None else longest
+    return line(one, width, longest, selected=selected, busy=busy).plain
+
+
+@pytest.fixture
+def _ascii() -> Iterator[None]:
+    use_ascii(True)
+    yield
+    use_ascii(False)
+
+
+def test_a_wide_list_shows_all_columns() -> None:
+    text = written(MISTRAL, 139)
+    assert text.startswith(
+        " ○ mistral-small:24b-instruct-2501-q4_K_M           23.6B  Q4_K_M        13.3      32k  llama  "
+    )
+    assert text.endswith("llama       tools see    ollama        ")
+
+
+def test_columns_leave_by_worth_and_the_first_and_the_last_stay() -> None:
+    assert squeezed(written(MISTRAL, 99)) == "○ mistral-small:…uct-2501-q4_K_M 23.6B Q4_K_M 13.3 32k tools see ollama"
+    assert squeezed(written(MISTRAL, 79)) == "○ mistral-small:…ct-2501-q4_K_M 23.6B Q4_K_M 13.3 32k ollama"
+    assert squeezed(written(MISTRAL, 60)) == "○ mistral-small…t-2501-q4_K_M Q4_K_M 13.3 ollama"
+    assert squeezed(written(MISTRAL, 34)) == "○ mistral-sm…501-q4_K_M ollama"
+
+
+def test_the_head_stands_over_the_columns() -> None:
+    head = TableHead()
+    for width in (79, 99, 139):
+        titles, cells = head.fit(width).plain, written(MISTRAL, width, longest=0)
+        for title, cell in (("size GiB", "13.3"), ("context", "32k"), ("params", "23.6B")):
+            assert titles.index(title) + len(title) == cells.index(cell) + len(cell)
+        assert titles.index("quant") == cells.index("Q4_K_M")
+        assert titles.index("where") == cells.index("ollama")
+        assert titles.index("name") == 3
+
+
+def test_signs_tell_the_state() -> None:
+    assert written(row("a"), 80).startswith(" ○ a")
+    assert written(row("a", loaded=True), 80).startswith(" ● a")
+    assert written(row("a", loaded=None), 80).startswith(" ? a")
+    assert written(row("a", error="broken"), 80).startswith(" ✕ a")
+    assert written(row("a"), 80, busy=True).startswith(" ◐ a")
+    assert written(row("a", loaded=True), 80, selected=True).startswith("▌● a")
+    assert written(row("a", active=True), 80).startswith(" ○ a  active")
+
+
+@pytest.mark.usefixtures("_ascii")
+def test_signs_have_an_ascii_form() -> None:
+    text = written(row("a" * 90, loaded=True), 80, selected=True)
+    assert text.startswith("|* aaa") and text.isascii()
+
+
+def test_unknown_is_a_question_mark_and_never_nothing() -> None:
+    assert squeezed(written(row("a"), 139)) == "○ a ? ? ? ? ? ? embedded local"
+    assert [size_cell(n) for n in (None, 0, 1, GIB // 20, GIB // 10, 3 * GIB)] == [
+        "?", "0.0", "<0.1", "<0.1", "0.1", "3.0",
+    ]  # fmt: skip
+    assert [context_cell(n) for n in (None, 512, 2048, 40_960, 100_000, 1_048_576)] == [
+        "?", "512", "2k", "40k", "98k", "1,024k",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize("width", [20, 79, 139])
+def test_a_hostile_name_is_text_in_its_column(name: str, width: int) -> None:
+    one = row(name, architecture=name, quantization=name, parameter_size=name, runtime=name, provider=name)
+    content = line(one, width, cell_len(name), selected=False, busy=False)
+    assert content.cell_length <= max(width, 30)
+    assert not any(c in content.plain for c in "\x1b\n\u202e")
+    assert all("@" not in str(span.style) for span in content.spans)
+
+
+@given(st.text(max_size=60), st.integers(30, 200), st.booleans())
+def test_any_name_keeps_the_line_in_its_width(name: str, width: int, active: bool) -> None:
+    one = row(name, active=active, parameter_size=name, architecture=name, digest=name, path=f"/{name}", error=name)
+    assert line(one, width, cell_len(name), selected=True, busy=False).cell_length <= width
+    for text in lines(one.model, name, width):
+        assert text.cell_length <= width and "\n" not in text.plain
+
+
+def test_details_tell_what_is_known() -> None:
+    shown = [text.plain for text in lines(MISTRAL.model, "", 90)]
+    assert shown == [
+        "13.3 GiB · 23.6B parameters · Q4_K_M · 32,768 tokens of context · llama",
+        "chat template ? · can tools see · provider ollama",
+        "14,280,766,259 bytes · digest sha256:ababababababababababab…ababababababababababababababab",
+    ]
+
+
+def test_details_of_a_base_model_and_of_the_active_one() -> None:
+    base = row("b", has_chat_template=False, path="/models/b.gguf", active=True, loaded=True, vram_bytes=3 * GIB)
+    shown = [text.plain for text in lines(base.model, "the last one used", 120)]
+    assert shown == [
+        "? · ? parameters · quantization ? · context ? · architecture ?",
+        "base model: continues text · loaded, 3.0 GiB of GPU memory · active: the last one used · provider local",
+        "/models/b.gguf",
+        "? bytes · digest ?",
+    ]
+
+
+def test_details_of_a_broken_file_begin_with_what_is_wrong() -> None:
+    broken = row("b", error="it is no [/x] GGUF file", path="/a/" + "x" * 200 + "/end.gguf")
+    shown = [text.plain for text in lines(broken.model, "", 80)]
+    assert shown[0] == "✕ cannot be used: it is no [/x] GGUF file"
+    assert shown[3].startswith("/a/xxx") and shown[3].endswith("/end.gguf") and len(shown[3]) == 80
