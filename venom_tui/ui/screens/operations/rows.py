@@ -36,12 +36,12 @@ class OperationRows(LiveRows):
 
     def __init__(self, ledger: Ledger) -> None:
         super().__init__(id="operations")
-        self._ledger = ledger
+        self.ledger = ledger
         self._titles: dict[str, str] = {}
 
     def renew_all(self) -> None:
         """Show the operations that there are now."""
-        groups = self._ledger.groups()
+        groups = self.ledger.groups()
         keys: list[str] = []
         self._titles = {}
         for group, ids in groups.items():
@@ -52,7 +52,7 @@ class OperationRows(LiveRows):
                 continue
             for operation_id in ids:
                 keys.append(operation_id)
-                operation = self._ledger.get(operation_id)
+                operation = self.ledger.get(operation_id)
                 if operation is not None and has_second_line(operation):
                     keys.append(still(_SECOND + operation_id))
             if group is Group.RUNNING and not ids:
@@ -62,7 +62,7 @@ class OperationRows(LiveRows):
     def _title(self, keys: list[str], group: Group, count: int) -> None:
         key = still(_TITLE + group.value)
         keys.append(key)
-        ended, words = self._ledger.ended, self._ledger.words
+        ended, words = self.ledger.ended, self.ledger.words
         shown = f"{count:,}"
         if group is Group.HISTORY and ended is not None and (words or ended > count):
             shown = f"{count:,} of {max(ended, count):,}"
@@ -73,20 +73,20 @@ class OperationRows(LiveRows):
         found = self._titles.get(key)
         if found is not None:
             return rule(found, width)
-        operation = self._ledger.get(key)
+        operation = self.ledger.get(key)
         if operation is not None:
-            in_front = None if operation.state.final else self._ledger.in_front_of(operation)
+            in_front = None if operation.state.final else self.ledger.in_front_of(operation)
             return line(operation, width, datetime.now(UTC), in_front)
         if key == still(_NOTHING):
             return Content.styled(
-                "   nothing that matches runs now" if self._ledger.words else "   nothing", "$text-muted"
+                "   nothing that matches runs now" if self.ledger.words else "   nothing", "$text-muted"
             )
-        operation = self._ledger.get(key.removeprefix(still(_SECOND)))
+        operation = self.ledger.get(key.removeprefix(still(_SECOND)))
         return Content() if operation is None else second_line(operation, width)
 
     def ask_for_more(self) -> None:
         """Ask for older operations where the window is near the end of what is known."""
-        if not self._ledger.complete and self.scroll_offset.y + self.size.height + _AHEAD >= len(self.keys):
+        if not self.ledger.complete and self.scroll_offset.y + self.size.height + _AHEAD >= len(self.keys):
             self.post_message(self.MoreWanted(whole=False))
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
@@ -98,5 +98,5 @@ class OperationRows(LiveRows):
     def action_jump(self, index: int) -> None:
         """Go to the first (0) or the last (-1) row; the last one of all, not of what was read."""
         super().action_jump(index)
-        if index < 0 and not self._ledger.complete:
+        if index < 0 and not self.ledger.complete:
             self.post_message(self.MoreWanted(whole=True))

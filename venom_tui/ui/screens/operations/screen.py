@@ -72,7 +72,9 @@ class OperationsScreen(SectionScreen):
         field = Input(placeholder="words that a row must hold", id="filter")
         field.cursor_blink = False
         yield field
-        yield OperationRows(self._ledger)
+        rows = OperationRows(self._ledger)
+        rows.display = False
+        yield rows
         yield Static(id="empty")
         yield RuleLine("", id="detail-rule")
         yield Static(id="detail")
@@ -193,9 +195,9 @@ class OperationsScreen(SectionScreen):
             return "The history is being read." if self._looks else " "
         return (
             "Nothing was run yet.\n\n"
-            f"What takes time stands here while it runs, and afterwards as history: loading a model "
-            f"({self.key_of('app.model')} picks one), switching to another one, unloading it.\n"
-            "What fails keeps the server's own words; what another venom-tui on this machine does is shown too."
+            "What takes time stands here while it runs, and stays as history: models that are loaded, switched to, "
+            f"unloaded.\n{self.key_of('app.model')} picks a model to load.\n\n"
+            "What fails keeps the server's own words. What another venom-tui here does is shown too."
         )
 
     def _look(self) -> None:

@@ -67,11 +67,12 @@ def _history_columns(room: int) -> tuple[Column, ...]:
 
 @lru_cache(maxsize=8)
 def _progress_columns(room: int) -> tuple[Column, ...]:
-    bar_width = 8 if room < 94 else 18 if room < 136 else 30
+    narrow = room < 94
+    bar_width = 8 if narrow else 14 if room < 136 else 30
     return (
         Column("", 1, worth=9),
         Column("what", 8, worth=7),
-        Column("target", 14, worth=10, stretch=True),
+        Column("target", 14 if narrow else 16, worth=10, stretch=True),
         Column("bar", bar_width, worth=7),
         Column("share", 4, worth=9, right=True),
         Column("bytes", 18, worth=6, right=True),
@@ -102,23 +103,25 @@ def sign(operation: Operation) -> Content:
 
 def _outcome(operation: Operation) -> Content:
     took = took_s(operation)
-    after = "" if took is None else f" after {duration(took)}"
-    at = _at(operation)
+    far = _how_far(operation)
     match operation.state:
         case _S.SUCCEEDED:
             parts = [] if took is None else [duration(took)]
             return Content(" · ".join([*parts, *_gains(operation)]) or "done")
         case _S.FAILED:
             why = literal(operation.error or "no reason was given")
-            return Content.assemble((f"failed{after}{at}", "$error"), "  ", why)
+            return Content.assemble((f"failed{far}", "$error"), "  ", why)
         case _S.INTERRUPTED:
-            return Content.assemble((f"interrupted{after}{at}", "$warning"), "  its venom-tui ended")
-    return Content(f"cancelled{after}{at}")
+            return Content.assemble((f"interrupted{far}", "$warning"), "  its venom-tui ended")
+    return Content(f"cancelled{far}")
 
 
-def _at(operation: Operation) -> str:
-    share = share_of(operation)
-    return "" if share is None else f" at {percent(share)}"
+def _how_far(operation: Operation) -> str:
+    """Return how far it came, else how long it took."""
+    share, took = share_of(operation), took_s(operation)
+    if share is not None:
+        return f" at {percent(share)}"
+    return "" if took is None else f" after {duration(took)}"
 
 
 def _gains(operation: Operation) -> list[str]:
@@ -162,13 +165,14 @@ def _age(operation: Operation, now: datetime) -> Content:
 def _progress_cells(operation: Operation, bar_width: int, now: datetime) -> list[Content]:
     share = share_of(operation) or 0.0
     left = left_s(operation)
-    style = "$busy" if operation.state is _S.RUNNING else "$warning"
+    paused = operation.state is _S.PAUSED
+    style = "$warning" if paused else "$busy"
     return [
         bar_of(bar_width, share, style=style),
         Content(percent(share)),
         Content(amounts(operation.bytes_done or 0, operation.bytes_total or 0)),
-        Content("" if operation.rate_bytes_per_s is None else rate(operation.rate_bytes_per_s)),
-        Content("paused" if operation.state is _S.PAUSED else "" if left is None else f"{_whole(left)} left"),
+        Content("" if paused or operation.rate_bytes_per_s is None else rate(operation.rate_bytes_per_s)),
+        Content("paused" if paused else "" if left is None else f"{_whole(left)} left"),
         literal(_elapsed(operation, now), "$text-muted"),
     ]
 
