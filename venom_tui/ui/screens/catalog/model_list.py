@@ -35,6 +35,11 @@ class ModelList(RowList):
         self._busy: Collection[str] = ()
         self._longest = 0
 
+    @property
+    def cursor_style(self) -> str:
+        """The cursor is live while the filter is typed, too."""
+        return "bold on $cursor-row"
+
     async def on_key(self, event: events.Key) -> None:
         """Act in the order of the keys."""
         await act_in_order(self, event)
