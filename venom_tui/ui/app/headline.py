@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from venom_tui.core.events import ActiveModelChanged, GuardSampled, OperationChanged
+from venom_tui.core.events import ActiveModelChanged, GuardSampled, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.ui.widgets.header import HeaderState
 
@@ -23,28 +23,45 @@ _QUANTUM = 1024**3 // 10
 
 
 class Headline:
-    """Keeps the header's state; `show` is called with each state that differs from the one before."""
+    """Keeps the header's state; `show` is called with each state that differs from the one before.
 
-    def __init__(self, show: Callable[[HeaderState], None], *, read_only: bool) -> None:
+    `later` runs work that waits (the application's workers).
+    """
+
+    def __init__(
+        self,
+        show: Callable[[HeaderState], None],
+        later: Callable[[Coroutine[None, None, None]], object],
+        *,
+        read_only: bool,
+    ) -> None:
         self._show = show
+        self._later = later
+        self._core: Core | None = None
         self._running: dict[str, Operation] = {}
         self.state = HeaderState(host=sanitize_line(socket.gethostname()), note="read-only" if read_only else "")
 
     async def core_ready(self, core: Core) -> None:
         """Take what is known when the core is open."""
+        self._core = core
         guard = core.guard.latest()
         if guard is not None:
             self._take_guard(guard)
-        self._take_active(await core.models.active())
         self._put(mode=core.settings.text("AI_MODE"))
+        await self._renew_active()
+
+    async def _renew_active(self) -> None:
+        """Ask again which model answers: that changes with what the runtimes say."""
+        if self._core is not None:
+            self._take_active(await self._core.models.active(settled=False))
 
     def core_event(self, event: Event) -> None:
         """Take an event of the core."""
         match event:
             case GuardSampled(snapshot=snapshot):
                 self._take_guard(snapshot)
-            case ActiveModelChanged(active=active):
-                self._take_active(active)
+            case ActiveModelChanged() | ModelsChanged() | RuntimeChanged():
+                self._later(self._renew_active())
             case OperationChanged(operation=operation):
                 self._take_operation(operation)
             case _:

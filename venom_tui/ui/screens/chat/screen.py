@@ -170,7 +170,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
             self._set_facts(
                 runtimes=await core.runtimes.statuses(),
                 models=await core.models.list(),
-                active=await core.models.active(),
+                active=await core.models.active(settled=False),
             )
 
     # ------------------------------------------------------------------ the card
