@@ -25,7 +25,7 @@ class ModelList(RowList):
         Binding("s", "screen.sort", "sort", id="catalog.sort", tooltip="Sort by the next column"),
         Binding("S", "screen.reverse", "reverse", show=False, id="catalog.reverse", tooltip="Reverse the order"),
         Binding("space", "screen.select", "select", id="catalog.select", tooltip="Select the model, or leave it out"),
-        Binding("r", "screen.look", "refresh", id="catalog.refresh", tooltip="Look at the models' files again"),
+        Binding("r", "screen.look", "refresh", id="catalog.refresh", tooltip="Look for models again"),
     ]
 
     def __init__(self) -> None:

@@ -52,8 +52,8 @@ class CatalogScreen(SectionScreen):
         """The row to which the cursor returns while the filter is typed."""
         self._moving: dict[str, str] = {}
         """Id of a running load or unload -> key of the model's row."""
-        self._stale, self._look, self._say = True, False, False
-        self._reading = False
+        self._stale = True
+        self._reading = self._looking = self._say = False
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out filter, list and details."""
@@ -97,7 +97,8 @@ class CatalogScreen(SectionScreen):
         """Read the models."""
         for operation in core.operations.running():
             self._take_operation(operation)
-        self._renew()
+        if self.is_current:
+            self.shown()
 
     def core_event(self, event: Event) -> None:
         """Read the models again when the event is about them; while hidden only remember it."""
@@ -110,32 +111,47 @@ class CatalogScreen(SectionScreen):
                 pass
 
     def shown(self) -> None:
-        """Look for models that came or went meanwhile."""
-        self._renew(look=True)
+        """Show what is known, and look for models that came or went meanwhile."""
+        self._renew()
+        self._look_again()
 
-    def _renew(self, *, look: bool = False, say: bool = False) -> None:
-        """Read the models. `look`: look at the files again; `say`: tell when that is done."""
+    def _renew(self) -> None:
+        """Read what is known of the models."""
         self._stale = True
-        self._look, self._say = self._look or look, self._say or say
         if self.is_current and self.core is not None and not self._reading:
             self._reading = True
-            self.run_worker(self._read(), group="models", exit_on_error=False)
+            self.run_worker(self._read(self.core), group="models", exit_on_error=False)
 
-    async def _read(self) -> None:
+    async def _read(self, core: Core) -> None:
         """Read until nothing is stale: what changes meanwhile is read in another round."""
         try:
-            while self._stale and self.is_current and (core := self.core) is not None:
-                look, say = self._look, self._say
-                self._stale = self._look = self._say = False
-                models = await core.models.list(refresh=look)
-                active = await core.models.active()
+            while self._stale and self.is_current:
+                self._stale = False
+                models = await core.models.list()
+                active = await core.models.active(settled=False)
                 self._take(await asyncio.to_thread(renewed, models, self._listing.known or {}), active)
-                if say:
-                    self.notify(f"Looked again: {_models(len(models))}.", markup=False, timeout=3)
         except VenomError as failure:
             self.complain(failure)
         finally:
             self._reading = False
+
+    def _look_again(self, *, say: bool = False) -> None:
+        """Look at files and runtimes, which may take its time; `say`: tell when that is done."""
+        self._say = self._say or say
+        if self.core is not None and not self._looking:
+            self._looking = True
+            self.run_worker(self._look(self.core), group="look", exit_on_error=False)
+
+    async def _look(self, core: Core) -> None:
+        try:
+            models = await core.models.list(refresh=True)
+            if self._say:
+                self.notify(f"Looked again: {_models(len(models))}.", markup=False, timeout=3)
+        except VenomError as failure:
+            self.complain(failure)
+        finally:
+            self._looking = self._say = False
+        self._renew()
 
     def _take(self, rows: Sequence[Row], active: ActiveModel | None) -> None:
         first = self._listing.known is None
@@ -272,8 +288,8 @@ class CatalogScreen(SectionScreen):
     # ------------------------------------------------------------------ verbs
 
     def action_look(self) -> None:
-        """Look at the files again."""
-        self._renew(look=True, say=True)
+        """Look at files and runtimes again."""
+        self._look_again(say=True)
 
     def on_row_list_chosen(self) -> None:
         """Chat with the model that was clicked twice."""
