@@ -11,6 +11,7 @@ from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.text import gib, literal, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -36,7 +37,7 @@ def pick_model(app: VenomApp) -> None:
     elif core is None:
         app.notify("Still starting: the models are looked for.", markup=False)
     else:
-        app.run_worker(_pick(app, core), group="pick model", exclusive=True, exit_on_error=False)
+        start(app, lambda: _pick(app, core), group="pick model", exclusive=True)
 
 
 async def _pick(app: VenomApp, core: Core) -> None:
@@ -57,8 +58,9 @@ async def _pick(app: VenomApp, core: Core) -> None:
 
 def switch_to(app: VenomApp, model: ModelInfo) -> None:
     """Load a model and make it active; where that fails, the one before stays and the runtime's words are shown."""
-    if app.core is not None:
-        app.run_worker(_switch(app, app.core, model), group="switch", exit_on_error=False)
+    core = app.core
+    if core is not None:
+        start(app, lambda: _switch(app, core, model), group="switch")
 
 
 async def _switch(app: VenomApp, core: Core, model: ModelInfo) -> None:

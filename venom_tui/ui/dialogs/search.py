@@ -17,6 +17,7 @@ from venom_tui.core.types.session import SearchHit
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import relative_time
 from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.workers import start
 
 Found = tuple[SearchHit, tuple[str, ...]]
 """A hit and the words that were searched for."""
@@ -63,7 +64,7 @@ class Search(Dialog[Found]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Search a moment after the last key."""
-        self.run_worker(self._look(message.value, _WAIT_S), group="search", exclusive=True, exit_on_error=False)
+        start(self, lambda: self._look(message.value, _WAIT_S), group="search", exclusive=True)
 
     async def _look(self, text: str, wait_s: float = 0.0) -> None:
         await asyncio.sleep(wait_s)
@@ -87,8 +88,8 @@ class Search(Dialog[Found]):
         age = relative_time(hit.created_at, datetime.now(UTC))
         title = Content(hit.session_title or "session").truncate(24, ellipsis=True)
         snippet = Content(hit.snippet.replace("\n", " "))
-        for start, end in hit.matches:
-            snippet = snippet.stylize("bold $accent", start, end)
+        for first, last in hit.matches:
+            snippet = snippet.stylize("bold $accent", first, last)
         room = max(10, width - 24 - len(age) - 4)
         text = snippet.truncate(room, ellipsis=True)
         return Content.assemble(
@@ -109,7 +110,7 @@ class Search(Dialog[Found]):
 
     def action_pick(self) -> None:
         """Answer with the hit under the cursor; where the search for what is typed has not come back, wait for it."""
-        self.after_keys(lambda: self.run_worker(self._pick(), group="search", exclusive=True, exit_on_error=False))
+        self.after_keys(lambda: start(self, lambda: self._pick(), group="search", exclusive=True))
 
     async def _pick(self) -> None:
         await self._look(self.query_one(Input).value)

@@ -21,6 +21,7 @@ from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import clean, literal, signs
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -118,9 +119,10 @@ class CatalogScreen(SectionScreen):
     def _renew(self) -> None:
         """Read what is known of the models."""
         self._stale = True
-        if self.is_current and self.core is not None and not self._reading:
+        core = self.core
+        if self.is_current and core is not None and not self._reading:
             self._reading = True
-            self.run_worker(self._read(self.core), group="models", exit_on_error=False)
+            start(self, lambda: self._read(core), group="models")
 
     async def _read(self, core: Core) -> None:
         """Read until nothing is stale: what changes meanwhile is read in another round."""
@@ -138,9 +140,10 @@ class CatalogScreen(SectionScreen):
     def _look_again(self, *, say: bool = False) -> None:
         """Look at files and runtimes, which may take its time; `say`: tell when that is done."""
         self._say = self._say or say
-        if self.core is not None and not self._looking:
+        core = self.core
+        if core is not None and not self._looking:
             self._looking = True
-            self.run_worker(self._look(self.core), group="look", exit_on_error=False)
+            start(self, lambda: self._look(core), group="look")
 
     async def _look(self, core: Core) -> None:
         try:
@@ -310,8 +313,9 @@ class CatalogScreen(SectionScreen):
         row = self._row
         meant = self._listing.chosen or ([] if row is None else [row])
         loaded = [one for one in meant if one.model.loaded]
-        if loaded and self.core is not None:
-            self.run_worker(self._unload(self.core, loaded), group="unload", exit_on_error=False)
+        core = self.core
+        if loaded and core is not None:
+            start(self, lambda: self._unload(core, loaded), group="unload")
         elif meant:
             what = meant[0].model.name if len(meant) == 1 else f"None of the {len(meant):,} selected models"
             self.notify(f"{what} is {'not ' if len(meant) == 1 else ''}loaded.", markup=False)

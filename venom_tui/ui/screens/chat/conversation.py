@@ -14,6 +14,7 @@ from venom_tui.core.types.turn import TurnEnded
 from venom_tui.ui.screens.chat.entries import entry_of
 from venom_tui.ui.screens.chat.turn_view import TurnView
 from venom_tui.ui.widgets.transcript import Entry, Transcript
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -247,11 +248,11 @@ class Conversation:
             self._follower.cancel()
         self._transcript.follow_end()
         view = self._view = TurnView(self._transcript, self._entry)
-        self._follower = self._owner.run_worker(
-            view.follow(core, request_id, user_shown=user_shown, ended=self._ended),
+        self._follower = start(
+            self._owner,
+            lambda: view.follow(core, request_id, user_shown=user_shown, ended=self._ended),
             group="turn",
             exclusive=True,
-            exit_on_error=False,
         )
         self._changed()
 
@@ -262,7 +263,7 @@ class Conversation:
         self._transcript.end(self._entry(message))
         if event.store_error:
             self._owner.notify(event.store_error, severity="warning", markup=False, timeout=15)
-        self._owner.run_worker(self._settle(), group="settle", exclusive=True, exit_on_error=False)
+        start(self._owner, self._settle, group="settle", exclusive=True)
 
     async def _settle(self) -> None:
         """Show the session as it is stored after a turn: which answer of a repeated one stays is decided there."""
@@ -290,14 +291,10 @@ class Conversation:
             waiting, self._draft = self._draft is not None, text
             self._begun = True
             if not waiting:
-                self._owner.run_worker(self._first_draft(), group="first draft", exit_on_error=False)
+                start(self._owner, self._first_draft, group="first draft")
 
     async def _first_draft(self) -> None:
-        try:
-            session = await self._ensure()
-        except VenomError as failure:
-            self._owner.complain(failure)
-            return
+        session = await self._ensure()
         text, self._draft = self._draft, None
         if text is not None and self._core is not None:
             self._core.sessions.set_draft(session.id, text)

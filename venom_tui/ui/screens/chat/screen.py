@@ -33,6 +33,7 @@ from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.widgets.transcript import Transcript
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -123,7 +124,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def core_ready(self, core: Core) -> None:
         """Show the last session, the sessions there are, and the card."""
-        self.run_worker(self._open(core), group="open", exit_on_error=False)
+        start(self, lambda: self._open(core), group="open")
 
     async def _open(self, core: Core) -> None:
         prompt = self.query_one(Prompt)
@@ -144,7 +145,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         """Renew what the event is about."""
         match event:
             case SessionsChanged(session_id=session_id):
-                self.run_worker(self._sessions_changed(session_id), group="sessions", exit_on_error=False)
+                start(self, lambda: self._sessions_changed(session_id), group="sessions")
             case TurnProgress(event=TurnEnded() as ended):
                 self.conversation.turn_ended(ended)
             case GuardSampled(snapshot=snapshot):
@@ -152,17 +153,14 @@ class ChatScreen(SessionVerbs, SectionScreen):
                     self._set_facts(guard=snapshot)
             case RuntimeChanged() | ModelsChanged() | ActiveModelChanged():
                 # Not exclusive: of several at once, what is cancelled before it begins is never awaited.
-                self.run_worker(self._renew_models(), group="models", exit_on_error=False)
+                start(self, lambda: self._renew_models(), group="models")
             case StoreTrouble(message=message):
                 self._set_facts(trouble=(*self._facts.trouble, message))
                 self.notify(message, severity="warning", markup=False, timeout=20)
 
     async def _sessions_changed(self, session_id: str | None) -> None:
-        try:
-            await self.refresh_sessions()
-            await self.conversation.refresh(session_id)
-        except VenomError as failure:
-            self.complain(failure)
+        await self.refresh_sessions()
+        await self.conversation.refresh(session_id)
 
     async def _renew_models(self) -> None:
         core = self.core
@@ -211,7 +209,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
             self.query_one(Prompt).put("")
             self.query_one(Prompt).remember(message.text)
             self.hide_card()
-            self.run_worker(self._send(message.text), group="send", exit_on_error=False)
+            start(self, lambda: self._send(message.text), group="send")
 
     async def _send(self, text: str) -> None:
         try:
@@ -245,7 +243,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         """Stop the answer of the open session; return whether there was one."""
         if not self.conversation.busy:
             return False
-        self.run_worker(self.conversation.stop(), group="stop", exit_on_error=False)
+        start(self, lambda: self.conversation.stop(), group="stop")
         return True
 
     def action_back(self) -> None:
@@ -279,13 +277,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
     def action_regenerate(self) -> None:
         """Ask for the last answer again."""
         self.hide_card()
-        self.run_worker(self._regenerate(), group="send", exit_on_error=False)
-
-    async def _regenerate(self) -> None:
-        try:
-            await self.conversation.regenerate()
-        except VenomError as failure:
-            self.complain(failure)
+        start(self, self.conversation.regenerate, group="send")
 
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Open the chosen session."""
@@ -293,7 +285,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def on_transcript_older_wanted(self, _message: Transcript.OlderWanted) -> None:
         """Read the messages before those that are here."""
-        self.run_worker(self.conversation.show_older(), group="older", exclusive=True, exit_on_error=False)
+        start(self, lambda: self.conversation.show_older(), group="older", exclusive=True)
 
     def on_transcript_follow_changed(self, message: Transcript.FollowChanged) -> None:
         """Say that there is more below."""

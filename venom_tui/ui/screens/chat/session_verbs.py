@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from venom_tui.core.errors import VenomError
 from venom_tui.core.types.session import SearchHit, Session
 from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
@@ -21,6 +21,7 @@ from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import relative_time
 from venom_tui.ui.widgets.columns import Column
 from venom_tui.ui.widgets.prompt import Prompt
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -58,14 +59,10 @@ class SessionVerbs(SectionScreen):
 
     def open_session(self, session_id: str, hit: SearchHit | None = None, words: tuple[str, ...] = ()) -> None:
         """Open a session, at a search hit when there is one."""
-        self.run_worker(self._open_session(session_id, hit, words), group="open", exclusive=True, exit_on_error=False)
+        start(self, lambda: self._open_session(session_id, hit, words), group="open", exclusive=True)
 
     async def _open_session(self, session_id: str, hit: SearchHit | None, words: tuple[str, ...]) -> None:
-        try:
-            await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
-        except VenomError as failure:
-            self.complain(failure)
-            return
+        await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
         session = self.conversation.session
         self.hide_card()
         self.query_one(Prompt).put("" if session is None else session.draft)
@@ -81,11 +78,11 @@ class SessionVerbs(SectionScreen):
 
     def action_new_session(self) -> None:
         """Begin a new session."""
-        self.run_worker(self._new(temporary=False), group="open", exclusive=True, exit_on_error=False)
+        start(self, lambda: self._new(temporary=False), group="open", exclusive=True)
 
     def action_new_temporary(self) -> None:
         """Begin a session of which nothing is ever written."""
-        self.run_worker(self._new(temporary=True), group="open", exclusive=True, exit_on_error=False)
+        start(self, lambda: self._new(temporary=True), group="open", exclusive=True)
 
     async def _new(self, *, temporary: bool) -> None:
         self.query_one(Prompt).put("")
@@ -131,7 +128,9 @@ class SessionVerbs(SectionScreen):
             self.notify("There is no session to rename yet.", markup=False)
             return
         dialog = Ask("Rename session", session.title)
-        self.app.push_screen(dialog, lambda title: self._do(core.sessions.rename(session.id, title)) if title else None)
+        self.app.push_screen(
+            dialog, lambda title: self._do(lambda: core.sessions.rename(session.id, title or "")) if title else None
+        )
 
     def action_delete_session(self) -> None:
         """Delete the chosen session after a yes."""
@@ -144,7 +143,7 @@ class SessionVerbs(SectionScreen):
             f"{session.message_count:,} messages are deleted for good, with their traces and index entries.",
         ]
         self.app.push_screen(
-            Confirm("Delete session", lines), lambda yes: self._do(self._delete(core, session)) if yes else None
+            Confirm("Delete session", lines), lambda yes: self._do(lambda: self._delete(core, session)) if yes else None
         )
 
     async def _delete(self, core: Core, session: Session) -> None:
@@ -165,20 +164,14 @@ class SessionVerbs(SectionScreen):
         name = "".join(c if c.isalnum() or c in "-_ " else "" for c in session_title(session)).strip() or "session"
         path = str(Path.home() / f"{name[:60].replace(' ', '-')}.md")
         dialog = Ask("Export to (.md or .json)", path)
-        self.app.push_screen(dialog, lambda to: self._do(self._export(core, session, to)) if to else None)
+        self.app.push_screen(dialog, lambda to: self._do(lambda: self._export(core, session, to or "")) if to else None)
 
     async def _export(self, core: Core, session: Session, to: str) -> None:
         written = await core.sessions.export_to(session.id, Path(to).expanduser())
         self.notify(f"Written to {written}.", markup=False)
 
-    def _do(self, work: object) -> None:
-        self.run_worker(self._doing(work), group="verbs", exit_on_error=False)
-
-    async def _doing(self, work: object) -> None:
-        try:
-            await work  # type: ignore[misc]
-        except VenomError as failure:
-            self.complain(failure)
+    def _do(self, work: Callable[[], Awaitable[object]]) -> None:
+        start(self, work, group="verbs")
 
     # ------------------------------------------------------------------ find, copy
 
