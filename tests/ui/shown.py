@@ -43,10 +43,10 @@ class Shown:
         return " ".join(self.text.split())
 
     def line(self, part: str) -> str:
-        """Return the first row that holds a text, with one blank for many."""
-        found = [line for line in self.lines if part in line]
+        """Return the first row below the header that holds a text, with one blank for many."""
+        found = [line for line in (" ".join(row.split()) for row in self.lines[1:]) if part in line]
         assert found, f"{part!r} is not on the screen:\n{self.text}"
-        return " ".join(found[0].split())
+        return found[0]
 
     @property
     def notices(self) -> list[str]:

@@ -158,23 +158,23 @@ def _is_ours(process: GpuProcess) -> bool:
 
 def gpu_title(gpu: Gpu) -> str:
     """Return how the details are titled."""
-    return f"GPU {gpu.index} · {clean(gpu.name or 'name ?')}"
+    return f"GPU {gpu.index} · {short_name(gpu)}"
 
 
-def gpu_figures(gpu: Gpu, view: View) -> str:
-    """Return the figures at the right of the title."""
+def gpu_figures(gpu: Gpu, view: View, room: int) -> str:
+    """Return the figures at the right of the title, as many as fit."""
     if lost_reason(gpu) is not None:
         return "lost"
+    if gpu.stale_since is not None:
+        return f"{signs().warning} the driver is silent, figures are {view.age(gpu.stale_since)} old"
     parts = [
         f"{known(gpu.temperature_c)} °C",
         f"{known(gpu.power_w)}/{known(gpu.power_limit_w)} W",
         f"core {known(gpu.utilization_percent)} %",
         f"memory bus {known(gpu.memory_utilization_percent)} %",
     ]
-    if gpu.mig_mode:
-        parts.append("MIG")
-    if gpu.stale_since is not None:
-        parts = [f"{signs().warning} the driver is silent, figures are {view.age(gpu.stale_since)} old"]
+    while len(parts) > 1 and len(" · ".join(parts)) > room:
+        parts.pop()
     return " · ".join(parts)
 
 

@@ -28,7 +28,7 @@ from venom_tui.ui.widgets.sections import rule
 _COLUMNS = (
     Column("", 4, worth=10),
     Column("", 16, worth=6),
-    Column("", 23, worth=9),
+    Column("", 26, worth=9),
     Column("", 20, worth=5, stretch=True),
 )
 _EXTRA = 3

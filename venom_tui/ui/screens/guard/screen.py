@@ -161,7 +161,9 @@ class GuardScreen(SectionScreen):
         """Return title, what stands at its right, and the rows of what is under the cursor."""
         for gpu in view.snapshot.gpus:
             if gpu_key(gpu) == key:
-                return gpu_title(gpu), gpu_figures(gpu, view), list(gpu_details(gpu, view, height))
+                title = gpu_title(gpu)
+                room = self.query_one("#side-rule").size.width - len(title) - 8
+                return title, gpu_figures(gpu, view, room), list(gpu_details(gpu, view, height))
         for model in view.snapshot.loaded:
             if loaded_key(model) == key:
                 return clean(model.name), clean(model.runtime), list(loaded_details(model, view))

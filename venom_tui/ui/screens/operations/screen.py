@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from venom_tui.core.errors import ReadOnly, VenomError
+from venom_tui.core.errors import ReadOnly
 from venom_tui.core.events import OperationChanged, SessionsChanged
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.notice import Notice
@@ -21,6 +21,7 @@ from venom_tui.ui.screens.operations.words import full, has_second_line, pane, t
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -120,19 +121,15 @@ class OperationsScreen(SectionScreen):
             self._arrange()
 
     def _read_newest(self, limit: int) -> None:
-        self.run_worker(self._reading(limit), group="read", exclusive=True, exit_on_error=False)
+        start(self, lambda: self._reading(limit), group="read", exclusive=True)
 
     async def _reading(self, limit: int) -> None:
         core = self.core
         if core is None:
             return
         self._ledger.ask()
-        try:
-            page = await core.operations.list(limit)
-            ended = await core.operations.count_ended()
-        except VenomError as failure:
-            self.complain(failure)
-            return
+        page = await core.operations.list(limit)
+        ended = await core.operations.count_ended()
         self._ledger.take_newest(page, limit)
         self._ledger.ended = ended
         self._read_once = True
@@ -142,7 +139,7 @@ class OperationsScreen(SectionScreen):
 
     def on_operation_rows_more_wanted(self, message: OperationRows.MoreWanted) -> None:
         """Read older operations."""
-        self.run_worker(self._more(whole=message.whole), group="older", exit_on_error=False)
+        start(self, lambda: self._more(whole=message.whole), group="older")
 
     async def _more(self, *, whole: bool) -> None:
         if await self._read_older(whole=whole) and whole:
@@ -153,11 +150,7 @@ class OperationsScreen(SectionScreen):
         core, ledger = self.core, self._ledger
         something = False
         while core is not None and not ledger.complete and (oldest := ledger.oldest) is not None:
-            try:
-                page = await core.operations.list(PAGE, before=oldest)
-            except VenomError as failure:
-                self.complain(failure)
-                break
+            page = await core.operations.list(PAGE, before=oldest)
             if ledger.oldest is not oldest:
                 continue  # another page came meanwhile
             ledger.take_older(page, PAGE)
@@ -262,7 +255,7 @@ class OperationsScreen(SectionScreen):
             self._ledger.words = words
             self._arrange()
             if words and not self._ledger.complete:
-                self.run_worker(self._read_older(whole=True), group="older", exit_on_error=False)
+                start(self, lambda: self._read_older(whole=True), group="older")
 
     def on_input_submitted(self) -> None:
         """Go to what was found."""
@@ -290,7 +283,7 @@ class OperationsScreen(SectionScreen):
         if core is None or operation is None or operation.state.final:
             self.notify("Only what runs or waits can be cancelled.", markup=False)
         else:
-            self.run_worker(self._cancel(core, operation), group="verbs", exit_on_error=False)
+            start(self, lambda: self._cancel(core, operation), group="verbs")
 
     async def _cancel(self, core: Core, operation: Operation) -> None:
         if not await core.operations.cancel(operation.id):
@@ -310,14 +303,10 @@ class OperationsScreen(SectionScreen):
                 ReadOnly("venom-tui runs read-only: the history stays.", hint="Start it without --read-only.")
             )
         else:
-            self.run_worker(self._ask_to_clear(core), group="verbs", exit_on_error=False)
+            start(self, lambda: self._ask_to_clear(core), group="verbs")
 
     async def _ask_to_clear(self, core: Core) -> None:
-        try:
-            ended = await core.operations.count_ended()
-        except VenomError as failure:
-            self.complain(failure)
-            return
+        ended = await core.operations.count_ended()
         if not ended:
             self.notify("The history is empty already.", markup=False)
             return
@@ -326,16 +315,12 @@ class OperationsScreen(SectionScreen):
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self.run_worker(self._clear(core), group="verbs", exit_on_error=False)
+                start(self, lambda: self._clear(core), group="verbs")
 
         self.app.push_screen(Confirm("Clear the history", lines), answered)
 
     async def _clear(self, core: Core) -> None:
-        try:
-            removed = await core.operations.clear()
-        except VenomError as failure:
-            self.complain(failure)
-            return
+        removed = await core.operations.clear()
         self._ledger.forget_ended()
         self._arrange()
         self.notify(f"{removed:,} removed.", markup=False)
