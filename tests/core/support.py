@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import repeat
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -19,6 +19,7 @@ from venom_tui.core.events import Subscription
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
 from venom_tui.core.runtimes.runtime import Plan
 from venom_tui.core.settings import Settings
+from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.session import Message
 from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent
 
@@ -118,9 +119,10 @@ async def ended(core: Core, request_id: str) -> TurnEnded:
     return last
 
 
-async def ask(core: Core, session_id: str, text: str) -> TurnEnded:
-    """Send a prompt and return how its turn ended."""
-    return await ended(core, await core.chat.send(session_id, text))
+async def ask(core: Core, session_id: str, text: str, *, model: str | None = None, **values: Any) -> TurnEnded:
+    """Send a prompt, with generation parameters, and return how its turn ended."""
+    parameters = GenerationParameters(**values)
+    return await ended(core, await core.chat.send(session_id, text, model=model, parameters=parameters))
 
 
 async def first_words(core: Core, request_id: str) -> str:

@@ -1,0 +1,107 @@
+"""The process that holds a model, by itself and when its parent is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.core.beside import Beside, all_gone, beside, put_model
+from venom_tui.core.runtimes.leftovers import Worker, workers
+
+MODULE = "venom_tui.core.runtimes.embedded_worker"
+
+
+async def held(process: Beside) -> list[psutil.Process]:
+    found = process.children()
+    assert [MODULE in " ".join(child.cmdline()) for child in found] == [True]
+    return found
+
+
+async def test_it_ends_with_a_parent_that_is_killed(tmp_path: Path, demonstration_model: Path) -> None:
+    put_model(tmp_path, demonstration_model)
+    async with beside(tmp_path, "once") as process:
+        pid = int(await process.line("child"))
+        children = await held(process)
+        assert [child.pid for child in children] == [pid]
+        await process.kill()
+        assert await all_gone(children)
+
+
+async def test_it_ends_with_a_parent_that_is_killed_while_it_loads(tmp_path: Path, demonstration_model: Path) -> None:
+    put_model(tmp_path, demonstration_model)
+    async with beside(tmp_path, "once") as process:
+        await process.line("status loading")
+        while not (children := process.children()):
+            pass
+        await process.kill()
+        assert await all_gone(children)
+
+
+@pytest.fixture
+def worker() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen(
+        [sys.executable, "-m", MODULE], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        yield process
+        process.kill()
+
+
+def configure(worker: subprocess.Popen[bytes], path: Path) -> None:
+    assert worker.stdin is not None
+    values = {"path": str(path), "alias": "a", "api_key": "key", "context": 256, "parallel": 1, "threads": 1}
+    worker.stdin.write(json.dumps(values).encode() + b"\n")
+    worker.stdin.flush()
+
+
+def test_without_a_word_it_ends(worker: subprocess.Popen[bytes]) -> None:
+    assert worker.stdin is not None
+    worker.stdin.close()
+    assert worker.wait(20) == 0
+
+
+@pytest.mark.parametrize("by", ["SIGTERM", "stdin"])
+def test_it_ends_in_order(worker: subprocess.Popen[bytes], demonstration_model: Path, by: str) -> None:
+    configure(worker, demonstration_model)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stdout.readline().startswith(b'READY {"url": "http://127.0.0.1:')
+    for number in (signal.SIGINT, signal.SIGHUP):
+        worker.send_signal(number)
+    if by == "stdin":
+        worker.stdin.close()
+    else:
+        worker.terminate()
+    assert worker.wait(20) == 0
+    assert worker.stdout.read() == b""
+
+
+def test_a_closed_stdin_ends_a_load(worker: subprocess.Popen[bytes], demonstration_model: Path) -> None:
+    configure(worker, demonstration_model)
+    assert worker.stdin is not None
+    worker.stdin.close()
+    assert worker.wait(20) == 0
+
+
+def test_one_whose_parent_is_another_program_is_an_orphan() -> None:
+    """A shell stands for what adopts orphans: init, or a user's systemd."""
+    code = "import sys; sys.stdout.write('here\\n'); sys.stdout.flush(); sys.stdin.read()"
+    with subprocess.Popen(
+        ["sh", "-c", f'exec 3<&0; "$0" -c "$1" {MODULE} <&3 & wait', sys.executable, code],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as shell:
+        assert shell.stdin is not None
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == b"here\n"
+        (found,) = [worker for worker in workers() if worker.parent_pid == shell.pid]
+        assert found == Worker(found.pid, shell.pid, orphan=True, memory_bytes=found.memory_bytes)
+        assert found.memory_bytes
+        shell.stdin.close()
+    assert found.pid not in {worker.pid for worker in workers()}
