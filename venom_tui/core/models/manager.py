@@ -257,8 +257,10 @@ class ModelManager:
 def _named(models: Models, name: str, runtime: str | None) -> Models:
     """Return the models of a name: as it is written, else in any case, else with the tag that Ollama leaves out."""
     offered = [model for model in models if runtime in (None, model.runtime)]
-    for wanted in (name, name.lower(), f"{name.lower()}:latest"):
-        found = [m for m in offered if wanted in ((m.name,) if wanted == name else (m.name.lower(),))]
-        if found:
-            return found
-    return []
+    lowered = name.lower()
+    exact = [model for model in offered if model.name == name]
+    return (
+        exact
+        or [model for model in offered if model.name.lower() == lowered]
+        or [model for model in offered if model.name.lower() == f"{lowered}:latest"]
+    )
