@@ -51,7 +51,7 @@ async def chat(core: Core) -> None:
     for number in range(10**6):
         if number % 3 == 0:
             session = await core.sessions.create()
-        await turn(core, session.id, f"{number}: {COUNTING}", SHORT if number % 4 else LONG)
+        await turn(core, session.id, f"{number}: {COUNTING}", LONG if number % 4 == 3 else SHORT)
 
 
 async def once(core: Core) -> None:
@@ -63,6 +63,7 @@ async def once(core: Core) -> None:
     if running is not None:
         await core.chat.stop(running)
     await task
+    say("sees", json.dumps(sorted(found.title for found in await core.sessions.list())))
 
 
 async def main(folder: str, what: str = "chat") -> None:
