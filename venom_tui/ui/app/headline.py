@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,7 +31,7 @@ class Headline:
     def __init__(
         self,
         show: Callable[[HeaderState], None],
-        later: Callable[[Coroutine[None, None, None]], object],
+        later: Callable[[Callable[[], Awaitable[None]]], object],
         *,
         read_only: bool,
     ) -> None:
@@ -61,7 +61,7 @@ class Headline:
             case GuardSampled(snapshot=snapshot):
                 self._take_guard(snapshot)
             case ActiveModelChanged() | ModelsChanged() | RuntimeChanged():
-                self._later(self._renew_active())
+                self._later(self._renew_active)
             case OperationChanged(operation=operation):
                 self._take_operation(operation)
             case _:
