@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from venom_tui.core.resources.cgroup import cpu_quota, memory_limit
 from venom_tui.core.resources.disks import read_disk
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import HostInfo
+
+T = TypeVar("T")
 
 _SHORTEST_S = 0.08
 """Seconds of CPU time, all CPUs together, below which the kernel's clock is too coarse for a load."""
@@ -56,29 +58,24 @@ class HostSampler:
 
         unavailable: dict[str, str] = {}
         notes: list[str] = []
-        memory = host_memory()
-        if memory.total_bytes < memory.machine_bytes:
+        memory = _known(host_memory, ("ram_total_bytes", "ram_available_bytes"), unavailable)
+        if memory is not None and memory.total_bytes < memory.machine_bytes:
             limit, machine = memory.total_bytes / 1024**3, memory.machine_bytes / 1024**3
             notes.append(f"RAM is limited to {limit:.1f} GiB here; the machine has {machine:.1f} GiB")
-        swap = psutil.swap_memory()
-        percent = self._cpu.percent()
+        swap = _known(psutil.swap_memory, ("swap_total_bytes", "swap_used_bytes"), unavailable)
+        percent = _known(self._cpu.percent, ("cpu_percent",), unavailable)
         if percent is None:
-            unavailable["cpu_percent"] = "known from the second look on"
-        load: float | None
-        try:
-            load = round(os.getloadavg()[0], 2)
-        except OSError as error:
-            load = None
-            unavailable["load_1m"] = sanitize_line(str(error), 120)
+            unavailable.setdefault("cpu_percent", "known from the second look on")
+        load = _known(os.getloadavg, ("load_1m",), unavailable)
         return HostInfo(
             name=self._name,
             cpu_count=self._cpus(notes),
             cpu_percent=percent,
-            ram_total_bytes=memory.total_bytes,
-            ram_available_bytes=memory.available_bytes,
-            swap_total_bytes=swap.total,
-            swap_used_bytes=swap.used,
-            load_1m=load,
+            ram_total_bytes=None if memory is None else memory.total_bytes,
+            ram_available_bytes=None if memory is None else memory.available_bytes,
+            swap_total_bytes=None if swap is None else swap.total,
+            swap_used_bytes=None if swap is None else swap.used,
+            load_1m=None if load is None else round(load[0], 2),
             disks=tuple(read_disk(label, folder, unavailable) for label, folder in self._disks),
             unavailable=unavailable,
             notes=tuple(notes),
@@ -94,6 +91,17 @@ class HostSampler:
             notes.append(f"CPU time is limited to that of {quota:g} CPUs here; the load shown is the machine's")
             usable = max(1, math.ceil(quota))
         return usable
+
+
+def _known(question: Callable[[], T], figures: Sequence[str], unavailable: dict[str, str]) -> T | None:
+    """Return what the system says, or None with the reason noted: a hardened container may hide parts of /proc."""
+    import psutil
+
+    try:
+        return question()
+    except (psutil.Error, OSError, ValueError, LookupError) as error:
+        unavailable.update(dict.fromkeys(figures, sanitize_line(str(error), 120) or type(error).__name__))
+        return None
 
 
 class CpuLoad:

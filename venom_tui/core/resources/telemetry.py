@@ -7,6 +7,7 @@ figures, which are then marked stale, and nothing else.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +25,8 @@ from venom_tui.core.resources.probe import Probe
 from venom_tui.core.resources.processes import MemoryMeter
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import Disk, Gpu, GuardSnapshot, HostInfo, LoadedModel
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,8 @@ class Telemetry:
         Raises:
             asyncio.CancelledError: it was closed meanwhile.
         """
+        if self._stop:
+            raise asyncio.CancelledError("the guard is closed")
         future: asyncio.Future[GuardSnapshot] = asyncio.get_running_loop().create_future()
         self._wanted.append(future)
         self._wake.set()
@@ -141,13 +146,21 @@ class Telemetry:
     def _run(self) -> None:
         self._driver.start()
         self._disks.start()
-        seen_late = False
+        seen_late = failing = False
         while not self._stop:
             begun = time.monotonic()
             # Cleared before the look: who asks while it goes on gets another one.
             self._wake.clear()
             wanted = tuple(self._wanted)
-            look = self._look(self._pace.first if wanted else self._pace.patience)
+            try:
+                look = self._look(self._pace.first if wanted else self._pace.patience)
+            except Exception:  # noqa: BLE001 (one look that fails must not be the last; who asked gets the next one)
+                if not failing:
+                    _log.exception("a look at the machine failed")
+                failing = True
+                self._wake.wait(self._pace.slow)
+                continue
+            failing = False
             if not self._hand_over(look, wanted):
                 break
             wait = (self._pace.fast if self._fast else self._pace.slow) - (time.monotonic() - begun)
