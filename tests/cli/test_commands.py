@@ -167,6 +167,7 @@ def test_sessions_in_json(cli: Cli, session: str) -> None:
         "temporary",
         "system",
         "streaming",
+        "options",
     } == set(listed)
     assert (listed["id"], listed["message_count"], listed["title"]) == (session, 2, "Herons and [b]others[/b]")
     shown = cli("sessions", "show", session[:6], "--json").json

@@ -14,10 +14,14 @@ from markdown_it import MarkdownIt
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.store.export import export_text, parse_json, write_new
-from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
+from venom_tui.core.types.content import Attachment, AttachmentKind, ToolCall
+from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions, Timings, Usage
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, 123456, tzinfo=UTC)
-SESSION = Session("0123456789abcdef", "A [title] with `signs`", NOW, NOW, 2, "a draft", system="Be brief.")
+OPTIONS = SessionOptions(8192, "high", '{"type": "object"}', leave_out_oldest=True)
+SESSION = Session(
+    "0123456789abcdef", "A [title] with `signs`", NOW, NOW, 2, "a draft", system="Be brief.", options=OPTIONS
+)
 
 
 def message(seq: int, role: Role, content: str, state: MessageState = MessageState.COMPLETE) -> Message:
@@ -33,8 +37,16 @@ MESSAGES = [
         usage=Usage(1, 2, 3.5),
         timings=Timings(1.0, None, 3.0, 4.0),
         demonstration=True,
+        tool_calls=(ToolCall("get_weather", '{"city":\n"Rome`"}', "call_1"),),
+        chosen=True,
     ),
-    message(3, Role.USER, "And more?"),
+    replace(
+        message(3, Role.USER, "And more?"),
+        attachments=(
+            Attachment("notes `1`.txt", AttachmentKind.TEXT, "text/plain", 5, "hello"),
+            Attachment("cat.png", AttachmentKind.IMAGE, "image/png", 2048, "aGVsbG8="),
+        ),
+    ),
     replace(message(4, Role.ASSISTANT, "```c\nint main(", MessageState.INTERRUPTED), model="tiny"),
     message(5, Role.PROGRAM, "F1 is help"),
     replace(message(6, Role.ASSISTANT, "", MessageState.FAILED), error="The server is gone."),
@@ -44,7 +56,20 @@ MESSAGES = [
 def test_json_can_be_read_back() -> None:
     text = export_text(SESSION, MESSAGES, "json")
     assert parse_json(text) == (SESSION, MESSAGES)
-    assert json.loads(text)["version"] == 1
+    assert json.loads(text)["version"] == 2
+
+
+def test_json_of_the_first_format_is_read() -> None:
+    document = json.loads(export_text(SESSION, MESSAGES, "json"))
+    document["version"] = 1
+    del document["session"]["options"]
+    for fields in document["messages"]:
+        for name in ("attachments", "tool_calls", "chosen"):
+            del fields[name]
+        del fields["usage"]["estimated"]
+    session, messages = parse_json(json.dumps(document))
+    assert session == replace(SESSION, options=SessionOptions())
+    assert messages == [replace(m, attachments=(), tool_calls=(), chosen=False) for m in MESSAGES]
 
 
 @given(st.text(), st.sampled_from(list(Role)), st.sampled_from(list(MessageState)))
@@ -60,7 +85,7 @@ def test_any_text_survives_json(content: str, role: Role, state: MessageState) -
         ("[]", "no exported session"),
         ("{}", "no exported session"),
         ('{"format": "something else", "version": 1}', "no exported session"),
-        ('{"format": "venom-tui session", "version": 2}', "format 2"),
+        ('{"format": "venom-tui session", "version": 3}', "format 3"),
         ('{"format": "venom-tui session", "version": 1, "session": {}, "messages": []}', "no exported session"),
         ('{"format": "venom-tui session", "version": 1, "session": 3, "messages": null}', "no exported session"),
     ],
@@ -80,6 +105,10 @@ def test_markdown_keeps_fences_and_headings() -> None:
     assert "*interrupted*" in text
     assert "> The server is gone." in text
     assert "2026-03-01T12:30:05+00:00" in text
+    assert "- `notes '1'.txt`, text/plain, 5 bytes" in text
+    assert "- `cat.png`, image/png, 2,048 bytes" in text
+    assert """- called `get_weather` with `{"city": "Rome'"}`""" in text
+    assert "aGVsbG8=" not in text
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ from venom_tui.core.errors import StoreError
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.migrations import MIGRATIONS, Migration, migrate, version_of
 from venom_tui.core.store.opening import open_file
+from venom_tui.core.types.session import SessionOptions
 
 from .support import Store, open_store
 
-FORMAT_1 = Path(__file__).with_name("data") / "format-1.sql"
-"""A database of format 1 with a session of two turns, as statements."""
+DATA = Path(__file__).with_name("data")
+"""Databases of each format with a session, as statements: `format-1.sql` and so on."""
 
 
 def schema(db: sqlite3.Connection) -> dict[str, str]:
@@ -24,9 +25,13 @@ def schema(db: sqlite3.Connection) -> dict[str, str]:
 
 
 def make_format_1(path: Path) -> None:
+    make_format(1, path)
+
+
+def make_format(number: int, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     db = sqlite3.connect(path)
-    db.executescript(FORMAT_1.read_text(encoding="utf-8"))
+    db.executescript((DATA / f"format-{number}.sql").read_text(encoding="utf-8"))
     db.close()
 
 
@@ -43,13 +48,14 @@ def fails(db: sqlite3.Connection) -> None:
     db.execute("INSERT INTO nowhere VALUES (1)")
 
 
-def test_format_1_never_changes(tmp_path: Path) -> None:
-    make_format_1(tmp_path / "stored.db")
+@pytest.mark.parametrize("number", range(1, len(MIGRATIONS) + 1))
+def test_a_format_never_changes(tmp_path: Path, number: int) -> None:
+    make_format(number, tmp_path / "stored.db")
     stored = sqlite3.connect(tmp_path / "stored.db")
     made = sqlite3.connect(tmp_path / "made.db", isolation_level=None)
-    migrate(made, MIGRATIONS[:1])
+    migrate(made, MIGRATIONS[:number])
     assert schema(made) == schema(stored)
-    assert version_of(made) == version_of(stored) == 1
+    assert version_of(made) == version_of(stored) == number
     stored.close()
     made.close()
 
@@ -60,11 +66,33 @@ async def test_a_stored_file_of_format_1_works(folder: Path) -> None:
         assert not store.notices
         (session,) = await store.sessions.list()
         assert session.title == "What is a cassowary?"
-        assert [m.content for m in await store.sessions.messages(session.id)][1] == "A large bird."
+        assert session.options == SessionOptions()
+        messages = await store.sessions.messages(session.id)
+        assert messages[1].content == "A large bird."
+        assert {(m.attachments, m.tool_calls, m.chosen) for m in messages} == {((), (), False)}
         assert [hit.seq for hit in await store.sessions.search("cassow")] == [1]
         assert [trace.usage.completion_tokens for trace in await store.sessions.traces(session.id)] == [4]
         await store.sessions.delete(session.id)
         assert await store.sessions.search("cassow") == []
+
+
+async def test_a_stored_file_of_format_2_works(folder: Path) -> None:
+    make_format(2, folder / "venom.db")
+    async with open_store(folder) as store:
+        assert not store.notices
+        (session,) = await store.sessions.list()
+        assert session.options == SessionOptions(8192, "low", "{}")
+        user, first, second = await store.sessions.messages(session.id)
+        assert [(one.name, one.kind, one.data) for one in user.attachments] == [
+            ("notes.txt", "text", "bird's\n"),
+            ("bird.png", "image", "iVBORw0KGgo="),
+        ]
+        assert [call.arguments for call in first.tool_calls] == ['{"what": "bird"}']
+        assert (first.chosen, second.chosen) == (True, False)
+        (waiting,) = await store.sessions.queue.list(session.id)
+        assert (waiting.text, [one.name for one in waiting.attachments]) == ("And an emu?", ["notes.txt"])
+        await store.sessions.delete(session.id)
+        assert await store.count("attachments") == await store.count("queued_prompts") == 0
 
 
 async def test_a_later_step(folder: Path) -> None:
@@ -135,6 +163,7 @@ def test_two_processes_migrate_at_once(folder: Path) -> None:
     assert calls == [1]
 
 
-async def test_every_table_is_of_the_first_step(store: Store) -> None:
-    for table in ("sessions", "messages", "traces", "operations", "settings", "parameters"):
+async def test_a_new_file_has_every_table(store: Store) -> None:
+    names = ("sessions", "messages", "traces", "operations", "settings", "parameters", "attachments", "queued_prompts")
+    for table in names:
         assert await store.count(table) == 0

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ async def begun(store: Store, temporary: bool) -> Session:
     return await store.sessions.create(temporary=temporary)
 
 
-async def texts(store: Store, session_id: str, **where: int) -> list[str]:
+async def texts(store: Store, session_id: str, **where: Any) -> list[str]:
     return [message.content for message in await store.sessions.messages(session_id, **where)]
 
 

@@ -21,7 +21,8 @@ from venom_tui.core.clients.ndjson import NdjsonDecoder
 from venom_tui.core.clients.server import ServerClient
 from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
 from venom_tui.core.sanitize import sanitize_line
-from venom_tui.core.types.request import ChatChunk, ChatMessage, ChatRequest, ToolCall
+from venom_tui.core.types.content import ToolCall
+from venom_tui.core.types.request import ChatChunk, ChatMessage, ChatRequest
 from venom_tui.core.types.session import Usage
 
 _TIME = re.compile(r"(\d{4,})(-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from venom_tui.core.types.request import ToolCall
+from venom_tui.core.types.content import ToolCall
 
 
 class ToolCallPieces:

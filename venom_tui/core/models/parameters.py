@@ -8,6 +8,7 @@ from typing import Literal
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.session import THINKING
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ SCHEMA: tuple[Parameter, ...] = (
         None,
         None,
         "whether, or how much, a model that can thinks before it answers",
-        ("on", "off", "low", "medium", "high"),
+        THINKING,
     ),
 )
 _BY_NAME = {parameter.name: parameter for parameter in SCHEMA}

@@ -12,10 +12,13 @@ from typing import Any
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.store.rows import attachment_of, options_of
+from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
 
 FORMAT_NAME = "venom-tui session"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+"""2: messages with attachments and calls of functions, sessions with options. What 1 had not is empty."""
 FORMATS = ("md", "json")
 
 _SPEAKERS = {Role.USER: "You", Role.PROGRAM: "venom-tui", Role.SYSTEM: "System", Role.TOOL: "Tool"}
@@ -53,22 +56,25 @@ def parse_json(text: str) -> tuple[Session, list[Message]]:
     try:
         document = json.loads(text)
         version = document["version"] if document["format"] == FORMAT_NAME else None
-        if version == FORMAT_VERSION:
+        if version in range(1, FORMAT_VERSION + 1):
             return _session(document["session"]), [_message(fields) for fields in document["messages"]]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError("This is no exported session.", server_message=str(error)) from None
     if version is None:
         raise UsageError("This is no exported session.")
-    raise UsageError(f"This session was exported in format {version!r}; format {FORMAT_VERSION} can be read.")
+    raise UsageError(f"This session was exported in format {version!r}; formats up to {FORMAT_VERSION} can be read.")
 
 
 def _session(fields: dict[str, Any]) -> Session:
-    return Session(**_timed(fields, "created_at", "updated_at"))
+    fields = _timed(fields, "created_at", "updated_at")
+    return Session(**fields | {"options": options_of(fields.get("options", {}))})
 
 
 def _message(fields: dict[str, Any]) -> Message:
     fields = _timed(fields, "created_at")
     fields |= {"usage": Usage(**fields["usage"]), "timings": Timings(**fields["timings"])}
+    fields["attachments"] = tuple(attachment_of(one) for one in fields.get("attachments", ()))
+    fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
     return Message(**fields | {"role": Role(fields["role"]), "state": MessageState(fields["state"])})
 
 
@@ -82,6 +88,7 @@ def _markdown(session: Session, messages: Sequence[Message]) -> str:
         parts.append(f"## System\n\n{session.system}\n")
     for message in messages:
         parts.append(f"## {_speaker(message)}\n\n{_body(message)}\n")
+        parts.extend(f"- {what}\n" for what in _beside(message))
         if message.state not in (MessageState.COMPLETE, MessageState.STREAMING):
             parts.append(f"*{message.state.value}*\n")
         if message.error:
@@ -93,6 +100,16 @@ def _speaker(message: Message) -> str:
     if message.role is Role.ASSISTANT:
         return message.model or "Answer"
     return _SPEAKERS.get(message.role, message.role.value)
+
+
+def _beside(message: Message) -> list[str]:
+    """Return what stands beside a text: the names of attached files, and the functions that a model called for."""
+    files = [f"{_code(one.name)}, {one.media_type}, {one.size_bytes:,} bytes" for one in message.attachments]
+    return files + [f"called {_code(call.name)} with {_code(call.arguments)}" for call in message.tool_calls]
+
+
+def _code(text: str) -> str:
+    return "`" + " ".join(text.split()).replace("`", "'") + "`"
 
 
 def _body(message: Message) -> str:

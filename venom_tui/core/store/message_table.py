@@ -14,7 +14,8 @@ from venom_tui.core.store import rows
 from venom_tui.core.types.request import RequestTrace
 from venom_tui.core.types.session import Message, MessageState
 
-_INSERT = f"INSERT INTO messages ({rows.MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 17)})"
+_INSERT = f"INSERT INTO messages ({rows.MESSAGE_COLUMNS}) VALUES ({', '.join('?' * 19)})"
+_ATTACH = f"INSERT INTO attachments ({rows.ATTACHMENT_COLUMNS}) VALUES ({', '.join('?' * 7)})"
 
 
 class Replacement(Enum):
@@ -30,7 +31,7 @@ class Replacement(Enum):
 
 def replacement(answer: Message) -> Replacement:
     """Return what an ended answer does to the one that it was to replace."""
-    if not answer.content.strip():
+    if not answer.content.strip() and not answer.tool_calls:
         return Replacement.DROPPED
     # A user who stops an answer has seen it and keeps what came.
     ended_well = answer.state in (MessageState.COMPLETE, MessageState.STOPPED)
@@ -53,8 +54,11 @@ async def next_seq(db: aiosqlite.Connection, session_id: str) -> int:
 
 
 async def insert(db: aiosqlite.Connection, message: Message, *, owner: str = "", replaces: str = "") -> None:
-    """Add a message."""
+    """Add a message with what is attached to it."""
     await db.execute(_INSERT, rows.message_values(message, owner=owner, replaces=replaces))
+    await db.executemany(
+        _ATTACH, [rows.attachment_values(message.id, place, one) for place, one in enumerate(message.attachments)]
+    )
 
 
 async def touch(db: aiosqlite.Connection, session_id: str, now: datetime, *, title: str = "") -> None:
@@ -74,7 +78,7 @@ async def update(db: aiosqlite.Connection, answer: Message) -> bool:
     """Write a message that has ended over its row; return whether the row was there."""
     cursor = await db.execute(
         "UPDATE messages SET content = ?, thinking = ?, state = ?, model = ?, runtime = ?, demonstration = ?, "
-        "error = ?, finish_reason = ?, measures = ?, owner = '', replaces = '' WHERE id = ?",
+        "error = ?, finish_reason = ?, measures = ?, tool_calls = ?, owner = '', replaces = '' WHERE id = ?",
         (
             answer.content,
             answer.thinking,
@@ -85,6 +89,7 @@ async def update(db: aiosqlite.Connection, answer: Message) -> bool:
             answer.error,
             answer.finish_reason,
             rows.measures_text(answer),
+            rows.calls_text(answer),
             answer.id,
         ),
     )
@@ -94,9 +99,9 @@ async def update(db: aiosqlite.Connection, answer: Message) -> bool:
 async def write_partials(db: aiosqlite.Connection, answers: Iterable[Message]) -> None:
     """Write the newest text of answers that are being written; those that have ended are left as they are."""
     await db.executemany(
-        "UPDATE messages SET content = ?, thinking = ?, model = ?, runtime = ?, demonstration = ? "
+        "UPDATE messages SET content = ?, thinking = ?, tool_calls = ?, model = ?, runtime = ?, demonstration = ? "
         "WHERE id = ? AND state = 'streaming'",
-        [(a.content, a.thinking, a.model, a.runtime, int(a.demonstration), a.id) for a in answers],
+        [(a.content, a.thinking, rows.calls_text(a), a.model, a.runtime, int(a.demonstration), a.id) for a in answers],
     )
 
 
@@ -127,6 +132,26 @@ async def finish(db: aiosqlite.Connection, answer: Message, trace: RequestTrace 
         )
 
 
+async def choose(db: aiosqlite.Connection, message_id: str) -> str | None:
+    """Mark an answer as the chosen one of its prompt; return its session, or None where it is no answer.
+
+    The answers of a prompt are those between it and the message after them that is no answer.
+    """
+    found = await db.execute_fetchall(
+        "SELECT session_id, seq FROM messages WHERE id = ? AND role = 'assistant'", (message_id,)
+    )
+    for session_id, seq in found:
+        others = "SELECT seq FROM messages WHERE session_id = ?1 AND role <> 'assistant' AND seq"
+        await db.execute(
+            "UPDATE messages SET chosen = (id = ?3) WHERE session_id = ?1 AND role = 'assistant' "
+            f"AND seq > coalesce((SELECT max(seq) FROM ({others} < ?2)), 0) "
+            f"AND seq < coalesce((SELECT min(seq) FROM ({others} > ?2)), 9e18)",
+            (session_id, seq, message_id),
+        )
+        return str(session_id)
+    return None
+
+
 async def adopt(db: aiosqlite.Connection, session_id: str, messages: Iterable[Message]) -> None:
     """Add messages that could not be written when they were made; rows that are there take the newer text."""
     for message in messages:
@@ -135,9 +160,10 @@ async def adopt(db: aiosqlite.Connection, session_id: str, messages: Iterable[Me
 
 
 async def delete_sessions(db: aiosqlite.Connection, ids: Sequence[str]) -> None:
-    """Delete sessions with their messages, traces and index entries."""
+    """Delete sessions with their messages, what is attached to them, traces and index entries."""
     for session_id in ids:
-        # Not by the foreign key alone: cascaded deletions do not fire the trigger that cleans the index.
+        # Not by the foreign key alone: cascaded deletions do not fire the trigger that cleans the index. Attachments,
+        # which have no trigger, go with their messages, and prompts that wait with the session.
         await db.execute("DELETE FROM messages WHERE session_id = ?", (session_id,))
         await db.execute("DELETE FROM traces WHERE session_id = ?", (session_id,))
         await db.execute("DELETE FROM sessions WHERE id = ?", (session_id,))

@@ -94,7 +94,40 @@ _FIRST = (
     ) WITHOUT ROWID""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first,)
+
+def m002_content(db: sqlite3.Connection) -> None:
+    """Files and calls of functions with messages, options of sessions, chosen answers, prompts that wait."""
+    for statement in _CONTENT:
+        db.execute(statement)
+
+
+_CONTENT = (
+    "ALTER TABLE sessions ADD COLUMN options TEXT NOT NULL DEFAULT '{}'",
+    "ALTER TABLE messages ADD COLUMN tool_calls TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE messages ADD COLUMN chosen INTEGER NOT NULL DEFAULT 0",
+    # A table of their own: the rows of messages stay small, and a list of messages is read without what is attached.
+    """CREATE TABLE attachments (
+        message_id TEXT NOT NULL REFERENCES messages (id) ON DELETE CASCADE,
+        place INTEGER NOT NULL,
+        name TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        media_type TEXT NOT NULL,
+        size_bytes INTEGER NOT NULL,
+        data TEXT NOT NULL,
+        PRIMARY KEY (message_id, place)
+    )""",
+    """CREATE TABLE queued_prompts (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        session_id TEXT NOT NULL REFERENCES sessions (id) ON DELETE CASCADE,
+        text TEXT NOT NULL,
+        attachments TEXT NOT NULL DEFAULT '[]',
+        created_at TEXT NOT NULL
+    )""",
+    "CREATE INDEX queued_prompts_of_session ON queued_prompts (session_id, number)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content)
 """Never change or remove one that was released; append."""
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
 import aiosqlite
 
+from venom_tui.core.types.content import Attachment, AttachmentKind, ToolCall
 from venom_tui.core.types.request import RequestTrace, Route
-from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
+from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions, Timings, Usage
 
 
 def time_text(moment: datetime) -> str:
@@ -34,10 +36,24 @@ def session_of(row: aiosqlite.Row) -> Session:
         draft=row["draft"],
         system=row["system"],
         streaming=bool(row["streaming"]),
+        options=options_of(json.loads(row["options"])),
     )
 
 
-def message_of(row: aiosqlite.Row) -> Message:
+def options_of(values: Mapping[str, Any]) -> SessionOptions:
+    """Return stored options; what this venom-tui does not know is passed over."""
+    known = {field.name for field in fields(SessionOptions)}
+    return SessionOptions(**{name: value for name, value in values.items() if name in known})
+
+
+def options_text(options: SessionOptions) -> str:
+    """Return options as they are stored: only what was chosen."""
+    unset = SessionOptions()
+    chosen = {name: value for name, value in asdict(options).items() if value != getattr(unset, name)}
+    return json.dumps(chosen, separators=(",", ":"))
+
+
+def message_of(row: aiosqlite.Row, attachments: tuple[Attachment, ...] = ()) -> Message:
     """Return the message of a row of `messages`."""
     measures: dict[str, Any] = json.loads(row["measures"])
     return Message(
@@ -57,12 +73,15 @@ def message_of(row: aiosqlite.Row) -> Message:
         usage=Usage(**measures.get("usage", {})),
         timings=Timings(**measures.get("timings", {})),
         demonstration=bool(row["demonstration"]),
+        attachments=attachments,
+        tool_calls=tuple(ToolCall(**call) for call in json.loads(row["tool_calls"])),
+        chosen=bool(row["chosen"]),
     )
 
 
 MESSAGE_COLUMNS = (
     "id, session_id, seq, role, content, thinking, state, created_at, request_id, model, runtime, demonstration, "
-    "error, finish_reason, measures, owner, replaces"
+    "error, finish_reason, measures, tool_calls, chosen, owner, replaces"
 )
 
 
@@ -84,8 +103,35 @@ def message_values(message: Message, *, owner: str = "", replaces: str = "") -> 
         message.error,
         message.finish_reason,
         measures_text(message),
+        calls_text(message),
+        int(message.chosen),
         owner,
         replaces,
+    )
+
+
+def calls_text(message: Message) -> str:
+    """Return the calls of a message as they are stored."""
+    return json.dumps([asdict(call) for call in message.tool_calls], ensure_ascii=False, separators=(",", ":"))
+
+
+ATTACHMENT_COLUMNS = "message_id, place, name, kind, media_type, size_bytes, data"
+
+
+def attachment_values(message_id: str, place: int, attachment: Attachment) -> tuple[object, ...]:
+    """Return an attachment as the values of `ATTACHMENT_COLUMNS`."""
+    a = attachment
+    return message_id, place, a.name, a.kind.value, a.media_type, a.size_bytes, a.data
+
+
+def attachment_of(values: Mapping[str, Any] | aiosqlite.Row) -> Attachment:
+    """Return an attachment of a row of `attachments`, or of its fields."""
+    return Attachment(
+        name=values["name"],
+        kind=AttachmentKind(values["kind"]),
+        media_type=values["media_type"],
+        size_bytes=values["size_bytes"],
+        data=values["data"],
     )
 
 

@@ -10,8 +10,9 @@ from venom_tui.core.errors import SessionNotFound, UsageError
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.store import rows
 from venom_tui.core.store.database import Database
+from venom_tui.core.types.content import Attachment
 from venom_tui.core.types.request import RequestTrace
-from venom_tui.core.types.session import Session
+from venom_tui.core.types.session import Session, SessionOptions
 
 _TITLE_LENGTH = 60
 _SHORTEST_PREFIX = 4
@@ -62,8 +63,8 @@ async def insert(db: aiosqlite.Connection, session: Session) -> None:
     """Add a session."""
     created, updated = rows.time_text(session.created_at), rows.time_text(session.updated_at)
     await db.execute(
-        "INSERT INTO sessions (id, title, system, created_at, updated_at) VALUES (?, ?, ?, ?, ?)",
-        (session.id, session.title, session.system, created, updated),
+        "INSERT INTO sessions (id, title, system, options, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?)",
+        (session.id, session.title, session.system, rows.options_text(session.options), created, updated),
     )
 
 
@@ -72,13 +73,22 @@ async def rename(db: aiosqlite.Connection, session_id: str, title: str) -> None:
     await db.execute("UPDATE sessions SET title = ? WHERE id = ?", (title, session_id))
 
 
+async def set_options(db: aiosqlite.Connection, session_id: str, options: SessionOptions) -> None:
+    """Write what is chosen for all turns of a session."""
+    await db.execute("UPDATE sessions SET options = ? WHERE id = ?", (rows.options_text(options), session_id))
+
+
 async def write_drafts(db: aiosqlite.Connection, drafts: Mapping[str, str]) -> None:
     """Keep the unsent prompts of sessions."""
     await db.executemany("UPDATE sessions SET draft = ? WHERE id = ?", [(text, key) for key, text in drafts.items()])
 
 
-def title_of(text: str) -> str:
-    """Return a title made from the first prompt: its first line, cut at a word, 60 characters at most."""
+def title_of(text: str, attachments: Sequence[Attachment] = ()) -> str:
+    """Return a title made from the first prompt: its first line, cut at a word, 60 characters at most.
+
+    A prompt without a text is named after what is attached to it.
+    """
+    text = text if text.strip() or not attachments else attachments[0].name
     line = " ".join(text.strip().split("\n", 1)[0].split())
     if len(line) <= _TITLE_LENGTH:
         return line

@@ -5,27 +5,30 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import aiosqlite
 
-from venom_tui.core.errors import SessionNotFound, StoreError, UsageError
+from venom_tui.core.errors import NotFound, SessionNotFound, UsageError
 from venom_tui.core.events import EventBus, SessionsChanged
 from venom_tui.core.owner import Owner
 from venom_tui.core.sanitize import sanitize, sanitize_line
-from venom_tui.core.store import message_table, rows, session_table, upkeep
-from venom_tui.core.store.database import Database, Work
+from venom_tui.core.store import message_table, reading, session_table, upkeep
+from venom_tui.core.store.database import Database
 from venom_tui.core.store.debounce import Debounce
+from venom_tui.core.store.drafts import Drafts
 from venom_tui.core.store.export import export_text, write_new
+from venom_tui.core.store.options import check_options
+from venom_tui.core.store.prompt_queue import QueuedPrompts, take
 from venom_tui.core.store.search import search
 from venom_tui.core.store.temporary import PREFIX, TemporarySessions
+from venom_tui.core.types.content import Attachment
 from venom_tui.core.types.request import RequestTrace
-from venom_tui.core.types.session import Message, MessageState, Role, SearchHit, Session
+from venom_tui.core.types.session import Message, MessageState, QueuedPrompt, Role, SearchHit, Session, SessionOptions
 
-T = TypeVar("T")
+_NO_OPTIONS = SessionOptions()
 # Inside the class `list` is the method.
 Sessions: TypeAlias = list[Session]
 Messages: TypeAlias = list[Message]
@@ -49,7 +52,8 @@ class SessionStore:
         self._now = now
         self._temporary = TemporarySessions()
         self._partials: Debounce[Message] = Debounce(self._write_partials)
-        self._drafts: Debounce[str] = Debounce(self._write_drafts)
+        self._drafts = Drafts(database, self._changed)
+        self.queue = QueuedPrompts(database, self._drafts, self._temporary, now)
 
     # ------------------------------------------------------------------ sessions
 
@@ -58,7 +62,7 @@ class SessionStore:
         found = await session_table.newest(self._database, limit)
         if any(session.streaming for session in found) and await self.recover():
             found = await session_table.newest(self._database, limit)
-        return [*self._temporary.list(), *map(self._with_draft, found)][:limit]
+        return [*self._temporary.list(), *map(self._drafts.newest, found)][:limit]
 
     async def get(self, session_id: str) -> Session:
         """Return a session by its id, or by a beginning of it that no other id has.
@@ -69,15 +73,27 @@ class SessionStore:
         """
         if session_id.startswith(PREFIX):
             return self._temporary.get(session_id)
-        return self._with_draft(await session_table.find(self._database, session_id))
+        return self._drafts.newest(await session_table.find(self._database, session_id))
 
-    async def create(self, *, title: str = "", system: str = "", temporary: bool = False) -> Session:
-        """Begin a session; a temporary one is never written."""
+    async def create(
+        self,
+        *,
+        title: str = "",
+        system: str = "",
+        temporary: bool = False,
+        options: SessionOptions = _NO_OPTIONS,
+    ) -> Session:
+        """Begin a session; a temporary one is never written.
+
+        Raises:
+            UsageError: an option cannot be chosen.
+        """
+        check_options(options)
         title, system, now = sanitize_line(title, 200), sanitize(system), self._now()
         if temporary:
-            session = self._temporary.create(title, system, now)
+            session = self._temporary.create(title, system, options, now)
         else:
-            session = Session(uuid.uuid4().hex[:16], title, now, now, system=system)
+            session = Session(uuid.uuid4().hex[:16], title, now, now, system=system, options=options)
             await self._database.write(lambda db: session_table.insert(db, session))
         self._changed(session.id)
         return session
@@ -98,11 +114,26 @@ class SessionStore:
             await self._database.write(lambda db: session_table.rename(db, session.id, title))
         self._changed(session.id)
 
+    async def set_options(self, session_id: str, options: SessionOptions) -> None:
+        """Choose what holds for all further turns of a session.
+
+        Raises:
+            UsageError: an option cannot be chosen.
+        """
+        check_options(options)
+        session = await self.get(session_id)
+        if session.temporary:
+            self._temporary.change(session.id, options=options)
+        else:
+            await self._database.write(lambda db: session_table.set_options(db, session.id, options))
+        self._changed(session.id)
+
     async def delete(self, session_id: str) -> None:
-        """Delete a session with its messages, traces and index entries; nothing of it is left in the files."""
+        """Delete a session with all that belongs to it; nothing of it is left in the files."""
         session = await self.get(session_id)
         if session.temporary:
             self._temporary.delete(session.id)
+            self.queue.drop(session.id)
         else:
             self._drafts.drop(session.id)
             await self._database.write(lambda db: message_table.delete_sessions(db, [session.id]))
@@ -120,73 +151,109 @@ class SessionStore:
     # ------------------------------------------------------------------ messages
 
     async def messages(
-        self, session_id: str, *, before_seq: int | None = None, after_seq: int | None = None, limit: int | None = None
+        self,
+        session_id: str,
+        *,
+        before_seq: int | None = None,
+        after_seq: int | None = None,
+        limit: int | None = None,
+        data: bool = True,
     ) -> Messages:
-        """Return messages in their order: the last `limit` of those between `after_seq` and `before_seq`."""
+        """Return messages in their order: the last `limit` of those between `after_seq` and `before_seq`.
+
+        Without `data` attachments are named, but what they hold (up to 20 MiB each) is not read.
+        """
         if session_id.startswith(PREFIX):
             kept = self._temporary.messages(session_id)
             chosen = [m for m in kept if (before_seq is None or m.seq < before_seq) and m.seq > (after_seq or 0)]
             return chosen if limit is None else chosen[-limit:] if limit else []
-        sql = "SELECT * FROM messages WHERE session_id = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?"
-        last = 2**62 if before_seq is None else before_seq
-        values = (session_id, after_seq or 0, last, -1 if limit is None else limit)
-        found = await self._database.read(sql, values)
-        if any(row["state"] == MessageState.STREAMING for row in found) and await self.recover():
-            found = await self._database.read(sql, values)
-        messages = [rows.message_of(row) for row in reversed(found)]
-        return [(self._partials.pending(m.id) or m) if m.state is MessageState.STREAMING else m for m in messages]
 
-    async def begin_turn(self, session_id: str, text: str, *, request_id: str) -> tuple[Message, Message]:
-        """Commit the user's message and an empty answer of ours, in one transaction; return both."""
-        now = self._now()
-        text = sanitize(text)
-        title = session_table.title_of(text)
+        async def read() -> Messages:
+            return await reading.messages(
+                self._database, session_id, after_seq=after_seq, before_seq=before_seq, limit=limit, data=data
+            )
 
-        def make(seq: int) -> tuple[Message, Message]:
-            user = Message(_id(), session_id, seq, Role.USER, text, MessageState.COMPLETE, now)
-            answer = Message(_id(), session_id, seq + 1, Role.ASSISTANT, "", MessageState.STREAMING, now, request_id)
-            return user, answer
+        found = await read()
+        if any(m.state is MessageState.STREAMING for m in found) and await self.recover():
+            found = await read()
+        return [(self._partials.pending(m.id) or m) if m.state is MessageState.STREAMING else m for m in found]
 
-        async def insert(db: aiosqlite.Connection) -> tuple[Message, Message]:
-            user, answer = make(await message_table.next_seq(db, session_id))
-            await message_table.insert(db, user)
-            await message_table.insert(db, answer, owner=self._owner.as_text())
-            await message_table.touch(db, session_id, now, title=title)
-            await message_table.clear_draft(db, session_id)
-            return user, answer
+    async def begin_turn(
+        self,
+        session_id: str,
+        text: str,
+        *,
+        request_id: str,
+        attachments: Sequence[Attachment] = (),
+        queued: QueuedPrompt | None = None,
+    ) -> tuple[Message, Message]:
+        """Commit the user's message with what is attached, and an empty answer of ours, in one transaction.
 
-        if session_id.startswith(PREFIX):
-            pair = make(self._temporary.next_seq(session_id))
-            self._temporary.put(pair)
-            self._temporary.touch(session_id, now, title=title)
-            self._temporary.change(session_id, draft="")
-        else:
-            pair = await self._write_sent(session_id, insert)
-        self._changed(session_id)
-        return pair
+        Raises:
+            NotFound: the prompt was `queued`, and does not wait any more.
+        """
+        text, attached = sanitize(text), tuple(attachments)
+
+        def make(seq: int, now: datetime) -> Messages:
+            user = Message(_id(), session_id, seq, Role.USER, text, MessageState.COMPLETE, now, attachments=attached)
+            return [user, _empty_answer(session_id, seq + 1, now, request_id)]
+
+        title = session_table.title_of(text, attached)
+        user, answer = await self._append(session_id, make, prompt=title, queued=queued)
+        return user, answer
 
     async def begin_answer(self, session_id: str, *, request_id: str, replaces: Message | None) -> Message:
         """Commit an empty answer of ours to the last prompt; `replaces` stays until this one has ended well."""
-        now = self._now()
-        replaced = "" if replaces is None else replaces.id
 
-        def make(seq: int) -> Message:
-            return Message(_id(), session_id, seq, Role.ASSISTANT, "", MessageState.STREAMING, now, request_id)
+        def make(seq: int, now: datetime) -> Messages:
+            return [_empty_answer(session_id, seq, now, request_id)]
 
-        async def insert(db: aiosqlite.Connection) -> Message:
-            answer = make(await message_table.next_seq(db, session_id))
-            await message_table.insert(db, answer, owner=self._owner.as_text(), replaces=replaced)
-            await message_table.touch(db, session_id, now)
-            return answer
+        (answer,) = await self._append(session_id, make, replaces="" if replaces is None else replaces.id)
+        return answer
+
+    async def _append(
+        self,
+        session_id: str,
+        make: Callable[[int, datetime], Messages],
+        *,
+        prompt: str | None = None,
+        replaces: str = "",
+        queued: QueuedPrompt | None = None,
+    ) -> Messages:
+        """Commit new messages in one transaction; `make` is given the number of the first one and the time.
+
+        `prompt` is the title that a session takes from its first prompt, where one is among them: then that was the
+        draft, or waited in the queue. `replaces` is what an answer that is being written is to replace.
+        """
+        now, title = self._now(), prompt or ""
+
+        async def insert(db: aiosqlite.Connection) -> Messages:
+            made = make(await message_table.next_seq(db, session_id), now)
+            for message in made:
+                writing = message.state is MessageState.STREAMING
+                owner = self._owner.as_text() if writing else ""
+                await message_table.insert(db, message, owner=owner, replaces=replaces if writing else "")
+            await message_table.touch(db, session_id, now, title=title)
+            if queued is not None:
+                await take(db, queued)
+            elif prompt is not None:
+                await message_table.clear_draft(db, session_id)
+            return made
 
         if session_id.startswith(PREFIX):
-            answer = make(self._temporary.next_seq(session_id))
-            self._temporary.put([answer], replaces=replaced)
-            self._temporary.touch(session_id, now)
+            if queued is not None:
+                self.queue.forget(queued)
+            made = make(self._temporary.next_seq(session_id), now)
+            self._temporary.put(made, replaces=replaces)
+            self._temporary.touch(session_id, now, title=title)
+            if prompt is not None and queued is None:
+                self._temporary.change(session_id, draft="")
+        elif prompt is None or queued is not None:
+            made = await self._database.write(insert)
         else:
-            answer = await self._database.write(insert)
+            made = await self._drafts.write_sent(session_id, insert)
         self._changed(session_id)
-        return answer
+        return made
 
     def partial(self, answer: Message) -> None:
         """Take the newest text of an answer that is being written (debounced)."""
@@ -208,33 +275,30 @@ class SessionStore:
             await self._database.write(lambda db: message_table.finish(db, answer, trace))
         self._changed(answer.session_id)
 
-    async def add_program_message(self, session_id: str, text: str, role: Role = Role.PROGRAM) -> Message:
-        """Commit a message of venom-tui itself, or the question that it answers."""
-        now = self._now()
-        text = sanitize(text)
-        asked = role is Role.USER
-        title = session_table.title_of(text) if asked else ""
+    async def choose_answer(self, message_id: str) -> None:
+        """Go on with this answer among those to its prompt; without a choice it is the last complete one.
 
-        def make(seq: int) -> Message:
-            return Message(_id(), session_id, seq, role, text, MessageState.COMPLETE, now)
-
-        async def insert(db: aiosqlite.Connection) -> Message:
-            message = make(await message_table.next_seq(db, session_id))
-            await message_table.insert(db, message)
-            await message_table.touch(db, session_id, now, title=title)
-            if asked:
-                await message_table.clear_draft(db, session_id)
-            return message
-
-        if session_id.startswith(PREFIX):
-            message = make(self._temporary.next_seq(session_id))
-            self._temporary.put([message])
-            self._temporary.touch(session_id, now, title=title)
-            if asked:
-                self._temporary.change(session_id, draft="")
-        else:
-            message = await (self._write_sent(session_id, insert) if asked else self._database.write(insert))
+        Raises:
+            NotFound: there is no such answer.
+        """
+        session_id = self._temporary.choose(message_id)
+        if session_id is None:
+            session_id = await self._database.write(lambda db: message_table.choose(db, message_id))
+        if session_id is None:
+            raise NotFound("There is no such answer.", hint="It may have been replaced by another one.")
         self._changed(session_id)
+
+    async def add_program_message(
+        self, session_id: str, text: str, role: Role = Role.PROGRAM, *, queued: QueuedPrompt | None = None
+    ) -> Message:
+        """Commit a message of venom-tui itself, or the question that it answers."""
+        text = sanitize(text)
+
+        def make(seq: int, now: datetime) -> Messages:
+            return [Message(_id(), session_id, seq, role, text, MessageState.COMPLETE, now)]
+
+        title = session_table.title_of(text) if role is Role.USER else None
+        (message,) = await self._append(session_id, make, prompt=title, queued=queued)
         return message
 
     async def adopt(self, session_id: str, messages: Sequence[Message]) -> None:
@@ -244,7 +308,8 @@ class SessionStore:
         """
         if session_id.startswith(PREFIX) or not messages:
             return
-        title = next((session_table.title_of(message.content) for message in messages if message.role is Role.USER), "")
+        prompts = (message for message in messages if message.role is Role.USER)
+        title = next((session_table.title_of(prompt.content, prompt.attachments) for prompt in prompts), "")
 
         async def adopt(db: aiosqlite.Connection) -> None:
             await message_table.adopt(db, session_id, messages)
@@ -314,30 +379,13 @@ class SessionStore:
     def _changed(self, session_id: str | None) -> None:
         self._events.emit(SessionsChanged(session_id))
 
-    def _with_draft(self, session: Session) -> Session:
-        draft = self._drafts.pending(session.id)
-        return session if draft is None else replace(session, draft=draft)
-
-    async def _write_sent(self, session_id: str, work: Work[T]) -> T:
-        """Write what was the draft until now; where that fails, the draft stays."""
-        # Dropped before the write is queued: a draft that is written after it would come back.
-        draft = self._drafts.pending(session_id)
-        self._drafts.drop(session_id)
-        try:
-            return await self._database.write(work)
-        except StoreError:
-            if draft is not None:
-                self._drafts.put(session_id, draft)
-            raise
-
     async def _write_partials(self, answers: dict[str, Message]) -> None:
         await self._database.write(lambda db: message_table.write_partials(db, answers.values()))
-
-    async def _write_drafts(self, drafts: dict[str, str]) -> None:
-        await self._database.write(lambda db: session_table.write_drafts(db, drafts))
-        for session_id in drafts:
-            self._changed(session_id)
 
 
 def _id() -> str:
     return uuid.uuid4().hex
+
+
+def _empty_answer(session_id: str, seq: int, now: datetime, request_id: str) -> Message:
+    return Message(_id(), session_id, seq, Role.ASSISTANT, "", MessageState.STREAMING, now, request_id)

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from venom_tui.core.errors import SessionNotFound
 from venom_tui.core.store.message_table import Replacement, replacement
-from venom_tui.core.types.session import Message, MessageState, Session
+from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions
 
 PREFIX = "tmp-"
 
@@ -27,9 +27,10 @@ class TemporarySessions:
         self._messages: dict[str, Messages] = {}
         self._replaces: dict[str, str] = {}
 
-    def create(self, title: str, system: str, now: datetime) -> Session:
+    def create(self, title: str, system: str, options: SessionOptions, now: datetime) -> Session:
         """Begin one."""
-        session = Session(PREFIX + uuid.uuid4().hex[:12], title, now, now, system=system, temporary=True)
+        key = PREFIX + uuid.uuid4().hex[:12]
+        session = Session(key, title, now, now, system=system, temporary=True, options=options)
         self._sessions[session.id] = session
         self._messages[session.id] = []
         return session
@@ -56,8 +57,8 @@ class TemporarySessions:
         streaming = any(message.state is MessageState.STREAMING for message in messages)
         return replace(session, message_count=len(messages), streaming=streaming)
 
-    def change(self, session_id: str, **fields: str | datetime) -> None:
-        """Change title, draft or times."""
+    def change(self, session_id: str, **fields: str | datetime | SessionOptions) -> None:
+        """Change title, draft, options or times."""
         self.get(session_id)
         changes: dict[str, Any] = {**fields}
         self._sessions[session_id] = replace(self._sessions[session_id], **changes)
@@ -97,6 +98,22 @@ class TemporarySessions:
                     break
             else:
                 kept.append(message)
+
+    def choose(self, message_id: str) -> str | None:
+        """Mark an answer as the chosen one of its prompt; return its session, or None where it is no answer."""
+        for session_id, kept in self._messages.items():
+            place = next((place for place, message in enumerate(kept) if message.id == message_id), None)
+            if place is None or kept[place].role is not Role.ASSISTANT:
+                continue
+            first = last = place
+            while first and kept[first - 1].role is Role.ASSISTANT:
+                first -= 1
+            while last + 1 < len(kept) and kept[last + 1].role is Role.ASSISTANT:
+                last += 1
+            for number in range(first, last + 1):
+                kept[number] = replace(kept[number], chosen=number == place)
+            return session_id
+        return None
 
     def finish(self, answer: Message) -> None:
         """Take the end of an answer; settle what becomes of the one that it was to replace."""

@@ -33,7 +33,8 @@ async def recover(database: Database, owner: Owner, now: datetime) -> int:
     async def mark(db: aiosqlite.Connection) -> None:
         values = [(message_id,) for message_id in dead]
         await db.executemany(
-            "DELETE FROM messages WHERE id = ? AND state = 'streaming' AND replaces <> '' AND trim(content) = ''",
+            "DELETE FROM messages WHERE id = ? AND state = 'streaming' AND replaces <> '' AND trim(content) = '' "
+            "AND tool_calls = '[]'",
             values,
         )
         await db.executemany(

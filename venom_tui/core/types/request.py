@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from venom_tui.core.types.content import Image, ToolCall
 from venom_tui.core.types.session import Timings, Usage
 
 
@@ -27,26 +28,6 @@ class Route:
     reason: str
     sensitive: bool = False
     demonstration: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A function that a model wants to have called."""
-
-    name: str
-    arguments: str
-    """JSON text of an object, as the model wrote it; may be broken."""
-    id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A picture that goes along with a message."""
-
-    media_type: str
-    """`image/png`, `image/jpeg`, …"""
-    data: str
-    """Its bytes in base64."""
 
 
 @dataclass(frozen=True, slots=True)

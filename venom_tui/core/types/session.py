@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from venom_tui.core.types.content import Attachment, ToolCall
+
 
 class Role(StrEnum):
     """Who speaks."""
@@ -40,6 +42,8 @@ class Usage:
     completion_tokens: int | None = None
     tokens_per_second: float | None = None
     """Generation speed as the runtime measured it, else completion tokens over streaming time."""
+    estimated: bool = False
+    """`completion_tokens` is the number of pieces that came: the server gave no count (stopped and cut answers)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,24 @@ class Timings:
     total_ms: float | None = None
     load_ms: float | None = None
     """What loading the model took of it, when it had to be loaded."""
+
+
+THINKING = ("on", "off", "low", "medium", "high")
+"""Whether, or how much, a model that can thinks before it answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What is chosen for all turns of a session; it goes before what is saved for the model that answers."""
+
+    context_length: int | None = None
+    """Tokens of context that the model is to be loaded with; the same in every request of the session."""
+    think: str | None = None
+    """One of `THINKING`."""
+    schema: str = ""
+    """JSON text of the schema that answers must fit; `{}` asks for any JSON, "" for text."""
+    leave_out_oldest: bool = False
+    """Whether the oldest turns are left out of a request that does not fit; each turn tells how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +93,7 @@ class Session:
     """The system message of the session, or "" for the default."""
     streaming: bool = False
     """Whether an answer is being written now, by this or another living venom-tui."""
+    options: SessionOptions = SessionOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +120,24 @@ class Message:
     timings: Timings = Timings()
     demonstration: bool = False
     """Written by the demonstration model."""
+    attachments: tuple[Attachment, ...] = ()
+    """Files that went along with a prompt."""
+    tool_calls: tuple[ToolCall, ...] = ()
+    """Functions that the model wanted to have called; sanitized. `arguments` is JSON text: what is decoded from it is
+    outside text again."""
+    chosen: bool = False
+    """Whether the user chose it among several answers to one prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedPrompt:
+    """A prompt that was entered while an answer was written, and waits for its turn."""
+
+    id: str
+    session_id: str
+    text: str
+    attachments: tuple[Attachment, ...]
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
