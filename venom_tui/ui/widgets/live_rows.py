@@ -31,6 +31,7 @@ class LiveRows(RowList):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
         self._painted: dict[int, Content] = {}
+        self._height = 0
         self._row: RenderRow = self._render_row
 
     @property
@@ -90,6 +91,12 @@ class LiveRows(RowList):
             return index
         top = self.scroll_offset.y
         return min(index, max(0, top - 1)) if direction < 0 else max(index, min(len(keys) - 1, top + self.size.height))
+
+    def on_resize(self) -> None:
+        """Show the first rows of a list that grew, where the cursor's row stays in sight; RowList does the rest."""
+        grown, self._height = self.size.height > self._height, self.size.height
+        if grown and self._cursor < self._height:
+            self.scroll_to(y=0, animate=False, force=True)
 
     def _show_cursor(self) -> None:
         """Keep the row and what belongs to it visible: titles above it, second lines below it."""

@@ -19,7 +19,7 @@ from venom_tui.ui.screens.guard.view import (
     said,
     share,
 )
-from venom_tui.ui.text import clean, gib, literal, signs, sparkline, truncate_middle
+from venom_tui.ui.text import MIB, clean, gib, literal, signs, sparkline, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.live_rows import Row, still
@@ -33,6 +33,7 @@ _COLUMNS = (
 )
 _EXTRA = 3
 _SLOTS = 60
+_MEANWHILE = 256 * MIB
 
 
 def host_rows(view: View) -> Iterator[Row]:
@@ -107,12 +108,22 @@ def _disk(labels: str, disk: Disk, host: HostInfo, width: int) -> Content:
 
 
 def merged(disks: Sequence[Disk]) -> list[tuple[str, Disk]]:
-    """Return (labels, disk); those that are the same file system to the byte are one."""
-    found: dict[tuple[object, ...], list[Disk]] = {}
+    """Return (labels, disk); those that are one file system by all that is told of them are one."""
+    found: list[list[Disk]] = []
     for disk in disks:
-        unknown = disk.total_bytes is None or disk.free_bytes is None
-        found.setdefault((disk.label,) if unknown else (disk.total_bytes, disk.free_bytes), []).append(disk)
-    return [(", ".join(clean(d.label) for d in same), min(same, key=lambda d: len(d.path))) for same in found.values()]
+        same = next((others for others in found if _is_same(others[0], disk)), None)
+        if same is None:
+            found.append([disk])
+        else:
+            same.append(disk)
+    return [(", ".join(clean(d.label) for d in same), min(same, key=lambda d: len(d.path))) for same in found]
+
+
+def _is_same(one: Disk, other: Disk) -> bool:
+    if one.total_bytes is None or one.free_bytes is None or other.free_bytes is None:
+        return False
+    # They were asked one after the other, while something may have been written.
+    return one.total_bytes == other.total_bytes and abs(one.free_bytes - other.free_bytes) <= _MEANWHILE
 
 
 # ------------------------------------------------------------------ in detail

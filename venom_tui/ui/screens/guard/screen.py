@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
+from textual.message import Message
 from textual.widget import Widget
 
 from venom_tui.core.events import GuardSampled
@@ -52,9 +53,35 @@ class GuardRows(LiveRows):
         ),
     ]
 
+    class Resized(Message):
+        """The list has another size: what fits into it is another matter."""
+
+    def on_resize(self) -> None:
+        """Tell whoever decides what is shown."""
+        self.post_message(self.Resized())
+
     def action_choose(self) -> None:
         """Choose the row under the cursor; in details without rows to choose, what they are about."""
         self.post_message(self.Chosen(self, self.cursor_key or ""))
+
+
+class DetailRows(GuardRows):
+    """The details: from their first row on, and without a cursor, until one goes into them."""
+
+    @property
+    def cursor_style(self) -> str:
+        """Nothing marks a row of details that nobody is in."""
+        return super().cursor_style if self.has_focus else ""
+
+    def _show_cursor(self) -> None:
+        if self.has_focus:
+            super()._show_cursor()
+        elif self.scroll_offset.y:
+            self.scroll_to(y=0, animate=False, force=True)
+
+    def on_focus(self) -> None:
+        """Bring the cursor's row into sight."""
+        self._show_cursor()
 
 
 class GuardScreen(SectionScreen):
@@ -84,7 +111,7 @@ class GuardScreen(SectionScreen):
             yield GuardRows(id="machine")
             with Vertical(id="side"):
                 yield RuleLine("", id="side-rule")
-                yield GuardRows(id="details")
+                yield DetailRows(id="details")
 
     def on_mount(self) -> None:
         """Begin with what is known: nothing."""
@@ -152,7 +179,7 @@ class GuardScreen(SectionScreen):
         view = self._view
         if view is None:
             return
-        details = self.query_one("#details", GuardRows)
+        details = self.query_one("#details", DetailRows)
         title, right, rows = self._details(view, self.query_one("#machine", GuardRows).cursor_key, details.size.height)
         self.query_one("#side-rule", RuleLine).set_title(title, right)
         details.show_rows(rows)
@@ -169,9 +196,9 @@ class GuardScreen(SectionScreen):
                 return clean(model.name), clean(model.runtime), list(loaded_details(model, view))
         return "Host", "10 min", list(host_details(view, height))
 
-    def on_resize(self) -> None:
-        """Let the graphs have the height that is there now."""
-        self.call_after_refresh(self._show)
+    def on_guard_rows_resized(self) -> None:
+        """Let the graphs have the room that is there now."""
+        self._show()
 
     def on_row_list_highlighted(self, message: RowList.Highlighted) -> None:
         """Show the details of the row under the cursor."""
@@ -204,16 +231,16 @@ class GuardScreen(SectionScreen):
 
     def action_other_side(self) -> None:
         """Go to the details, or back to the machine."""
-        details = self.query_one("#details", GuardRows)
+        details = self.query_one("#details", DetailRows)
         self.set_focus(self.query_one("#machine", GuardRows) if details.has_focus else details)
 
     def action_back(self) -> None:
         """Esc: leave the details, else go back to the chat."""
-        if self.query_one("#details", GuardRows).has_focus:
+        if self.query_one("#details", DetailRows).has_focus:
             self.action_other_side()
         else:
             super().action_back()
 
     def on_descendant_focus(self) -> None:
         """Let the rule tell where the focus is."""
-        self.query_one("#side-rule", RuleLine).set_class(self.query_one("#details", GuardRows).has_focus, "-focused")
+        self.query_one("#side-rule", RuleLine).set_class(self.query_one("#details", DetailRows).has_focus, "-focused")

@@ -23,11 +23,11 @@ Fact = tuple[str, str]
 
 LABEL = 7
 """Cells before a bar or a graph, for its name."""
-_WORDS = 38
+_WORDS = 40
 """Cells after it, for its figures."""
 _MOST_GRAPH = 60
 """One cell for each ten seconds of the history."""
-_MOST_ROWS = 6
+_MOST_ROWS = 8
 
 _NAMES = {
     "memory_total_bytes": "memory",

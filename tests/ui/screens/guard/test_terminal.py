@@ -1,0 +1,73 @@
+"""The guard in a real terminal, over the real pynvml and a library that stands for the driver."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.nvml import FakeDriver, gpu
+from tests.terminal.harness import Terminal
+
+APP = [sys.executable, "-m", "venom_tui", "--screen", "guard"]
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> FakeDriver:
+    return FakeDriver(tmp_path / "driver")
+
+
+@pytest.fixture
+def terminal(driver: FakeDriver, tmp_path: Path) -> Iterator[Terminal]:
+    driver.says(gpu(index, used=1000 * index) for index in range(8))
+    with Terminal(APP, columns=100, rows=30, env=driver.environ, home=tmp_path / "home") as opened:
+        opened.wait_for(r"^ . +7  H100 80GB")
+        yield opened
+
+
+def test_eight_gpus_live(terminal: Terminal, driver: FakeDriver) -> None:
+    terminal.wait_for(r"── GPU 0 · H100 80GB HBM3 ─+ 61 °C · 350/700 W · core 73 % · memory bus 40 % ──")
+    driver.says(
+        [*(gpu(index) for index in range(5)), gpu(5, core=99, degrees=88), "lost", gpu(7, milliwatts="-", bus=3)]
+    )
+    terminal.wait_for(r"^ ○   5 .* 99     40   88   350", 5)
+    terminal.wait_for(r"^ ✕   6  H100 80GB HBM3 +the GPU is lost", 5)
+    terminal.wait_for(r"^ ○   7 .* 73      3   61     \?", 5)
+    terminal.send("j", "j", "j", "j", "j", "j")
+    terminal.wait_for(r"── GPU 6 · H100 80GB HBM3 ─+ lost ──")
+    driver.says(gpu(index) for index in range(8))
+    terminal.wait_for(r"── GPU 6 · H100 80GB HBM3 ─+ 61 °C", 15)
+    terminal.send("ctrl+q")
+    assert terminal.wait_exit() == 0 and terminal.restored
+
+
+def test_figures_that_stand_still_are_not_written_again(terminal: Terminal) -> None:
+    terminal.wait_for("GPU 0 ·")
+    time.sleep(2.0)
+    gpus = [n for n, line in enumerate(terminal.lines, 1) if "H100 80GB" in line]
+    assert len(gpus) == 9  # and the title of the details
+    seen = len(terminal.output)
+    time.sleep(4.0)
+    # The host's own figures, and the graphs every ten seconds, are another matter.
+    written = {int(row) for row in re.findall(rb"\x1b\[(\d+);\d+H", terminal.output[seen:])}
+    assert not written & set(gpus)
+
+
+def test_eight_gpus_at_one_look_a_second_write_little(terminal: Terminal, driver: FakeDriver) -> None:
+    terminal.wait_for("GPU 0 ·")
+    time.sleep(1.5)
+    seen = len(terminal.output)
+    begun = time.monotonic()
+    for tick in range(10):
+        driver.says(
+            gpu(index, used=10_000 * index + 37 * tick, core=50 + (7 * tick + index) % 9, bus=30 + (tick + index) % 5,
+                degrees=60 + (tick + index) % 3, milliwatts=350_000 + 3_700 * ((tick + index) % 4))
+            for index in range(8)
+        )  # fmt: skip
+        time.sleep(1)
+    rate = (len(terminal.output) - seen) / (time.monotonic() - begun)
+    assert 100 < rate < 700, f"{rate:.0f} bytes a second"
