@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, SMALL = 7, NOT_LOADED = 9, LOST = 15 };
+enum { OK = 0, UNINITIALIZED = 1, INVALID = 2, NOT_SUPPORTED = 3, NO_PERMISSION = 4, SMALL = 7, NOT_LOADED = 9 };
+enum { LOST = 15 };
 enum { NAME, UUID, TOTAL, USED, CORE, BUS, DEGREES, POWER, LIMIT, MIG, PROCESSES, FIELDS };
 
 typedef struct { unsigned long long total, free, used; } Memory;
@@ -71,7 +72,12 @@ static int text(void *handle, int field, char *buffer, unsigned length) {
 int nvmlInit_v2(void) { int failed = look(); initialized = !failed; return failed; }
 int nvmlInitWithFlags(unsigned flags) { (void)flags; return nvmlInit_v2(); }
 int nvmlShutdown(void) { int failed = initialized ? OK : UNINITIALIZED; initialized = 0; return failed; }
-const char *nvmlErrorString(int code) { static char said[32]; snprintf(said, sizeof said, "error %d", code); return said; }
+
+const char *nvmlErrorString(int code) {
+    static char said[32];
+    snprintf(said, sizeof said, "error %d", code);
+    return said;
+}
 
 int nvmlDeviceGetCount_v2(unsigned *found) {
     int failed = initialized ? look() : UNINITIALIZED;
@@ -123,7 +129,11 @@ static int small(void *handle, int field, unsigned *value) {
     return failed;
 }
 
-int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *degrees) { (void)sensor; return small(handle, DEGREES, degrees); }
+int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *degrees) {
+    (void)sensor;
+    return small(handle, DEGREES, degrees);
+}
+
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *power) { return small(handle, POWER, power); }
 int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *limit) { return small(handle, LIMIT, limit); }
 

@@ -183,11 +183,12 @@ async def test_the_host_may_be_unknown_too(guard: OpenGuard) -> None:
         unavailable={"cpu_percent": "known from the second look on", "disks.models": "the file system does not answer"},
         notes=("RAM is limited to 512.0 GiB here; the machine has 1024.0 GiB",),
     )
-    async with guard(snapshot(host=unknown)) as (shown, _):
+    async with guard(snapshot(host=unknown, limits=("keep 1.5 GiB of VRAM free",))) as (shown, _):
         assert shown.line("CPU ?") == "CPU ? ?" and "load ? ──" in shown.lines[2]
         assert "? of 512.0 GiB" in shown.line("RAM ")
         assert shown.line("disk") == "disk ? ? models: the file system does not answer"
         assert "▲ RAM is limited to 512.0 GiB here" in shown.text
+        assert "limit keep 1.5 GiB of VRAM free" in shown.squeezed
         told = await facts(shown)
         assert "CPU ? known from the second look on" in told and "models ? the file system does not answer" in told
         assert "the machine has 1024.0 GiB" in told

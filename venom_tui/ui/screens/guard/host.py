@@ -141,12 +141,16 @@ def host_history(view: View, height: int) -> Iterator[Row]:
 def host_details(view: View, height: int) -> Iterator[Row]:
     """Return the history of CPU and RAM, the disks, and what must be known of the figures."""
     host = view.snapshot.host
-    yield from host_history(view, height - len(host.disks) - len(host.notes) - len(host.unavailable))
+    limits = view.snapshot.limits
+    others = len(host.disks) + len(host.notes) + len(limits) + len(host.unavailable)
+    yield from host_history(view, height - others)
     for disk in host.disks:
         free = f"{amount(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free"
         yield muted(f"{clean(disk.label):<6} {free}   {disk.path}")
     for note in host.notes:
         yield Row(still(note), partial(_note, note))
+    for limit in limits:
+        yield muted(f"limit  {limit}")
     yield from reason_rows(host.unavailable)
 
 
@@ -172,4 +176,5 @@ def host_facts(view: View) -> list[str]:
             facts.append(said(disk.label, why, f"disks.{disk.label}"))
         else:
             facts.append((disk.label, f"{gib(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free, {disk.path}"))
+    facts.extend(("limit", limit) for limit in view.snapshot.limits)
     return [*fact_lines(facts), *(line for note in host.notes for line in ("", note))]

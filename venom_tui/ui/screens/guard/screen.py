@@ -92,7 +92,7 @@ class GuardScreen(SectionScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
-            "tab,shift+tab,right,left",
+            "tab",
             "other_side",
             "processes",
             id="guard.side",
