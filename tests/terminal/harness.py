@@ -143,6 +143,8 @@ class Terminal:
         self._screen = Screen(columns, rows)
         self.started_at = 0.0
         self.last_output_at = 0.0
+        self.arrivals: list[tuple[float, int]] = []
+        """When something was read, and how many bytes had been read by then."""
 
     def __enter__(self) -> Self:
         self.start()
@@ -437,10 +439,12 @@ class Terminal:
             data = self._available(wanted)
             if not data:
                 break
+            now = time.monotonic()
             count += len(data)
             with self._changed:
                 self._log += data
-                self.last_output_at = time.monotonic()
+                self.last_output_at = now
+                self.arrivals.append((now, len(self._log)))
                 reply = self._replies()
                 self._changed.notify_all()
             if reply:
