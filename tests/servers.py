@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -67,11 +68,12 @@ class Server:
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str = "127.0.0.1") -> None:
-        """Listen on a free port."""
-        self._server = await asyncio.start_server(self._accept, host, 0, limit=_LARGEST_REQUEST)
+    async def start(self, host: str = "127.0.0.1", *, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        """Listen on a port, a free one where none is named; with TLS where a context is given."""
+        self._server = await asyncio.start_server(self._accept, host, port, limit=_LARGEST_REQUEST, ssl=tls)
         address = self._server.sockets[0].getsockname()
-        self.url = f"http://[{host}]:{address[1]}" if ":" in host else f"http://{host}:{address[1]}"
+        named = f"[{host}]" if ":" in host else host
+        self.url = f"http{'s' if tls else ''}://{named}:{address[1]}"
 
     @property
     def port(self) -> int:
@@ -117,10 +119,12 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(*scripts: Script, host: str = "127.0.0.1") -> AsyncIterator[Server]:
+async def serving(
+    *scripts: Script, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Server]:
     """Run a server with these scripts."""
     server = Server(*scripts)
-    await server.start(host)
+    await server.start(host, port=port, tls=tls)
     try:
         yield server
     finally:

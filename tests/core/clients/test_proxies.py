@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import socket
+import ssl
+import subprocess
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.servers import answer, head, sends, serving
-from venom_tui.core.clients.http import HttpPool, is_local
+from tests.tools import need
+from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
+from venom_tui.core.clients.proxies import is_local, proxy_for
 from venom_tui.core.errors import RuntimeFailure, RuntimeUnavailable
 from venom_tui.core.types.request import ChatMessage, ChatRequest
 
@@ -66,11 +72,88 @@ async def test_a_private_network_is_asked_directly(monkeypatch: pytest.MonkeyPat
     assert wanted == [host.strip("[]")]
 
 
+def found_here(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Let names of the world be found on this machine."""
+    look_up = socket.getaddrinfo
+
+    def here(host: str | bytes | None, *rest: Any, **more: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return look_up("127.0.0.1" if name in names else host, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+
+
 async def test_everything_else_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(sends(answer("proxied"))) as proxy:
         proxy_settings(monkeypatch, proxy.url)
         assert await ask("http://models.example") == "proxied"
         assert proxy.asked[0].target == "POST http://models.example/v1/chat/completions"
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "direct"),
+    [
+        *((text, True) for text in ("gpu.example.com", "example.com", ".example.com", "*.example.com", "*", "COM")),
+        *((text, True) for text in ("a.b, gpu.example.com", "a.b gpu.example.com", "gpu.example.com:{port}")),
+        *((text, True) for text in ("http://gpu.example.com", "all://example.com", "[::1],127.0.0.1,example.com")),
+        *((text, False) for text in ("", "pu.example.com", "ample.com", "www.gpu.example.com", "gpu.example.com:9")),
+        *((text, False) for text in ("https://gpu.example.com", "8.8.8.0/24", "[::1]", "localhost", ".", ":80", ",,")),
+    ],
+)
+async def test_what_no_proxy_names(monkeypatch: pytest.MonkeyPatch, no_proxy: str, direct: bool) -> None:
+    found_here(monkeypatch, "gpu.example.com")
+    async with serving(sends(answer("proxied"))) as proxy, serving(sends(answer("direct"))) as server:
+        proxy_settings(monkeypatch, proxy.url)
+        monkeypatch.setenv("NO_PROXY", no_proxy.format(port=server.port))
+        assert await ask(f"http://gpu.example.com:{server.port}") == ("direct" if direct else "proxied")
+        assert (len(server.asked), len(proxy.asked)) == ((1, 0) if direct else (0, 1))
+
+
+@pytest.mark.parametrize(
+    ("url", "no_proxy", "direct"),
+    [
+        *(("http://8.8.8.8", text, True) for text in ("8.8.8.8", "8.8.0.0/16", "8.8.8.8/8", "8.8.8.8:80", "0.0.0.0/0")),
+        *(
+            ("http://8.8.8.8", text, False)
+            for text in ("8.8.8.9", "9.0.0.0/8", "8.8.8.8:81", "8.8.8", "::/0", "8.8/16")
+        ),
+        *(("https://[2606:4700::1]:8", text, True) for text in ("2606:4700::1", "[2606:4700::1]:8", "2606:4700::/32")),
+        *(("https://[2606:4700::1]:8", text, False) for text in ("2606:4700::2", "[2606:4700::1]:9", "2607::/16")),
+        ("https://gpu.example.com.", "example.com", True),
+    ],
+)
+def test_addresses_and_networks_that_no_proxy_names(
+    monkeypatch: pytest.MonkeyPatch, url: str, no_proxy: str, direct: bool
+) -> None:
+    proxy_settings(monkeypatch, "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", no_proxy)
+    assert proxy_for(url) == (None if direct else "http://proxy.example:3128")
+
+
+def test_which_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", "proxy.example:1")
+    monkeypatch.setenv("ALL_PROXY", "http://all.example:2")
+    assert proxy_for("https://gpu.example.com") == "http://proxy.example:1"
+    assert proxy_for("http://gpu.example.com") == "http://all.example:2"
+    assert proxy_for("https://gpubox") is None
+
+
+@pytest.mark.parametrize("proxy", ["socks5://u:s3cret@127.0.0.1:1", "http://u:s3cret@[::1", "nonsense://s3cret"])
+async def test_a_proxy_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, proxy: str) -> None:
+    proxy_settings(monkeypatch, proxy)
+    with pytest.raises(RuntimeUnavailable, match="proxy that the environment names cannot be used") as caught:
+        await ask("http://models.example")
+    assert "s3cret" not in repr(caught.value.as_dict())
+
+
+async def test_the_password_of_a_proxy_is_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        proxy_settings(monkeypatch, f"http://u:s3cret@127.0.0.1:{taken.getsockname()[1]}")
+        for url in ("http://models.example", "https://models.example"):
+            with pytest.raises(RuntimeFailure) as caught:
+                await ask(url)
+            assert "s3cret" not in repr(caught.value.as_dict())
 
 
 async def test_a_proxy_that_refuses_is_named_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,3 +193,31 @@ async def test_a_certificate_is_checked_on_private_networks_too() -> None:
         assert pool.client_for("http://models.example") is not plain
     finally:
         await pool.close()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of this machine that nobody else trusts, with its key."""
+    need("openssl")
+    path = tmp_path / "certificate.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    key = tmp_path / "key.pem"
+    names = ("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(path))
+    subprocess.run([*make.split(), *names], check=True, capture_output=True)
+    with path.open("ab") as file:
+        file.write(key.read_bytes())
+    return path
+
+
+async def test_an_authority_of_ones_own(monkeypatch: pytest.MonkeyPatch, certificate: Path) -> None:
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(certificate)
+    async with serving(sends(answer("safe")), tls=tls) as server:
+        with pytest.raises(RuntimeUnavailable, match="certificate that is not trusted") as caught:
+            await ask(server.url)
+        assert "SSL_CERT_FILE" in caught.value.hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert await ask(server.url) == "safe"
+        monkeypatch.setenv("SSL_CERT_FILE", f"{certificate}.gone")
+        with pytest.raises(RuntimeUnavailable, match="trusted certificates cannot be read"):
+            await ask(server.url)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 import math
 import re
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,6 +19,7 @@ import anyio._backends._asyncio  # noqa: F401
 import httpcore  # noqa: F401
 import httpx
 
+from venom_tui.core.clients.proxies import is_local, proxy_for
 from venom_tui.core.errors import (
     BadAnswer,
     ContextOverflow,
@@ -48,16 +51,44 @@ class HttpPool:
     """
 
     def __init__(self) -> None:
-        self._clients: dict[tuple[bool, bool], httpx.AsyncClient] = {}
+        self._clients: dict[tuple[str | None, bool], httpx.AsyncClient] = {}
+        self._trusted: ssl.SSLContext | None = None
 
     def client_for(self, url: str) -> httpx.AsyncClient:
-        """Return the client for an address. Redirects are never followed: a key must not travel to another host."""
-        local, plain = is_local(url), url.startswith("http://")
-        client = self._clients.get((local, plain))
+        """Return the client for an address. Redirects are never followed: a key must not travel to another host.
+
+        Raises:
+            RuntimeUnavailable: the proxy that stands before it, or the file of trusted certificates, cannot be used.
+        """
+        # Plain HTTP to this machine needs no certificates.
+        proxy, plain = proxy_for(url), url.startswith("http://") and is_local(url)
+        client = self._clients.get((proxy, plain))
         if client is None:
-            # Plain HTTP to this machine needs no certificates; verify=False skips reading them.
-            client = self._clients[local, plain] = _client(trust_env=not local, verify=not (local and plain))
+            client = self._clients[proxy, plain] = self._client(proxy, plain)
         return client
+
+    def _client(self, proxy: str | None, plain: bool) -> httpx.AsyncClient:
+        trusted = False if plain else self._trust()
+        return httpx.AsyncClient(
+            trust_env=False,  # it reads some forms of NO_PROXY as no address at all
+            proxy=None if proxy is None else _proxy(proxy, self._trust()),
+            verify=trusted,
+            follow_redirects=False,
+            timeout=httpx.Timeout(FIRST_BYTE_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
+            limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60),
+        )
+
+    def _trust(self) -> ssl.SSLContext:
+        if self._trusted is None:
+            try:
+                self._trusted = httpx.create_ssl_context()  # SSL_CERT_FILE, SSL_CERT_DIR, else those of certifi
+            except OSError as error:
+                raise RuntimeUnavailable(
+                    "The trusted certificates cannot be read.",
+                    hint="SSL_CERT_FILE must name a file of certificates (PEM), SSL_CERT_DIR a folder of them.",
+                    server_message=sanitize_line(str(error)),
+                ) from error
+        return self._trusted
 
     async def close(self) -> None:
         """Close all connections."""
@@ -66,30 +97,18 @@ class HttpPool:
         self._clients.clear()
 
 
-def _client(*, trust_env: bool, verify: bool) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
-        trust_env=trust_env,
-        verify=verify,
-        follow_redirects=False,
-        timeout=httpx.Timeout(FIRST_BYTE_TIMEOUT_S, connect=CONNECT_TIMEOUT_S, pool=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=60),
+def _proxy(url: str, trusted: ssl.SSLContext) -> httpx.Proxy:
+    """Return a proxy; its address may hold a password, so that no sentence repeats it."""
+    scheme = sanitize_line(url.partition("://")[0], 20)
+    try:
+        if scheme.lower() in ("http", "https"):
+            return httpx.Proxy(url, ssl_context=trusted if scheme.lower() == "https" else None)
+    except (httpx.InvalidURL, ValueError):
+        pass  # told below
+    raise RuntimeUnavailable(
+        f"The proxy that the environment names cannot be used ({scheme}).",
+        hint="HTTP_PROXY, HTTPS_PROXY and ALL_PROXY take http://HOST:PORT; NO_PROXY names what is asked directly.",
     )
-
-
-def is_local(url: str) -> bool:
-    """Return whether an address is this machine or a private network, which no proxy stands before."""
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:  # no address at all, which is told when it is used
-        return False
-    if host == "localhost" or host.endswith((".localhost", ".local", ".internal", ".lan", ".home.arpa")):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return "." not in host  # a name of the own network, or of a container beside this one
-    # Also what carriers and mesh networks (Tailscale) give out: 100.64.0.0/10.
-    return not address.is_global
 
 
 @asynccontextmanager
@@ -99,14 +118,11 @@ async def translated(who: str, address: str) -> AsyncIterator[None]:
     try:
         yield
     except httpx.ConnectTimeout as error:
-        raise RuntimeTimeout(f"{who} at {address} did not accept a connection in {CONNECT_TIMEOUT_S:g} s.") from error
+        raise RuntimeTimeout(f"{who} at {address} did not accept a connection in time.") from error
     except (httpx.TimeoutException, TimeoutError) as error:
         raise RuntimeTimeout(f"{who} at {address} did not answer in time.") from error
     except httpx.ConnectError as error:
-        words = sanitize_line(str(error))
-        raise RuntimeUnavailable(
-            f"{who} cannot be reached at {address}.", hint="Check that it runs.", server_message=words
-        ) from error
+        raise _unreachable(who, address, sanitize_line(str(error))) from error
     except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError, httpx.CloseError) as error:
         if isinstance(error, httpx.RemoteProtocolError) and not _CUT_WORDS.search(str(error)):
             raise BadAnswer(
@@ -123,6 +139,18 @@ async def translated(who: str, address: str) -> AsyncIterator[None]:
         raise _no_address(address, error) from error
     except httpx.HTTPError as error:
         raise RuntimeFailure(f"{who} failed: {sanitize_line(str(error))}.") from error
+
+
+def _unreachable(who: str, address: str, words: str) -> RuntimeUnavailable:
+    if "CERTIFICATE_VERIFY_FAILED" in words:
+        return RuntimeUnavailable(
+            f"{who} at {address} shows a certificate that is not trusted.",
+            hint="SSL_CERT_FILE names a file with the certificate of your own authority.",
+            server_message=words,
+        )
+    return RuntimeUnavailable(
+        f"{who} cannot be reached at {address}.", hint="Check that it runs.", server_message=words
+    )
 
 
 def _check_address(address: str) -> None:
@@ -287,10 +315,14 @@ def _text(body: bytes) -> str:
 
 
 def _retry_after(value: str) -> float | None:
+    """Return the seconds that `Retry-After` says, as a number or as a moment."""
     try:
         seconds = float(value)
     except ValueError:
-        return None
+        try:
+            seconds = round((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
+        except (ValueError, TypeError, OverflowError):  # no date, or one without a time zone
+            return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
