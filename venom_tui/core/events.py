@@ -27,6 +27,13 @@ class SessionsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Prompts that wait in a session were added, sent or removed, or do not go on by themselves any more."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OperationChanged:
     """An operation began, moved on or ended."""
 
@@ -75,6 +82,7 @@ class StoreTrouble:
 
 Event = (
     SessionsChanged
+    | QueueChanged
     | OperationChanged
     | RuntimeChanged
     | ModelsChanged
@@ -94,6 +102,8 @@ def _replaces(event: Event) -> object | None:
             return ModelsChanged
         case SessionsChanged(session_id=session_id):
             return (SessionsChanged, session_id)
+        case QueueChanged(session_id=session_id):
+            return (QueueChanged, session_id)
         case OperationChanged(operation=operation) if not operation.state.final:
             return (OperationChanged, operation.id)
         case _:

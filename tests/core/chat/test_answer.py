@@ -14,9 +14,10 @@ from tests.core.hostile import FORBIDDEN, hostile
 from venom_tui.core.chat.answer import StreamedAnswer
 from venom_tui.core.errors import CutStream
 from venom_tui.core.sanitize import sanitize
+from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.request import ChatChunk
 from venom_tui.core.types.session import Message, MessageState, Role, Usage
-from venom_tui.core.types.turn import TurnDelta, TurnThinking
+from venom_tui.core.types.turn import TurnDelta, TurnThinking, TurnToolCall
 
 EMPTY = Message("m", "s", 2, Role.ASSISTANT, "", MessageState.STREAMING, datetime(2026, 3, 1, tzinfo=UTC), "r")
 
@@ -25,7 +26,7 @@ class Collected:
     """An answer with what it told."""
 
     def __init__(self, *, stop_on_repetition: bool = False) -> None:
-        self.told: list[TurnDelta | TurnThinking] = []
+        self.told: list[TurnDelta | TurnThinking | TurnToolCall] = []
         self.kept: list[Message] = []
         self.closed = False
         self.answer = StreamedAnswer(
@@ -51,7 +52,10 @@ class Collected:
         return self.answer.message()
 
     def text(self, kind: type[TurnDelta | TurnThinking]) -> str:
-        return "".join(event.text for event in self.told if isinstance(event, kind))
+        return "".join(event.text for event in self.texts() if isinstance(event, kind))
+
+    def texts(self) -> list[TurnDelta | TurnThinking]:
+        return [event for event in self.told if not isinstance(event, TurnToolCall)]
 
 
 async def test_an_answer() -> None:
@@ -100,11 +104,35 @@ async def test_a_speed_that_nobody_measured_is_told_by_the_clock() -> None:
     assert speed > 0
 
 
-@pytest.mark.parametrize("usage", [Usage(1, 0, None), Usage(1, 1, None), Usage(1, None, None)])
+@pytest.mark.parametrize("usage", [Usage(1, 0, None), Usage(1, 1, None)])
 async def test_no_speed_of_one_token(usage: Usage) -> None:
     found = Collected()
     await found.collect(ChatChunk(content="a"), ChatChunk(usage=usage))
     assert found.answer.final_usage() == usage
+
+
+@pytest.mark.parametrize(("usage", "prompt"), [(None, None), (Usage(7), 7)])
+async def test_pieces_are_counted_where_the_server_counted_none(usage: Usage | None, prompt: int | None) -> None:
+    found = Collected()
+    pieces = [ChatChunk(thinking="hm"), ChatChunk(content="a\x1b"), ChatChunk(content="[31mb"), ChatChunk(content="c")]
+    with pytest.raises(CutStream):
+        await found.collect(*pieces, ChatChunk(usage=usage), CutStream("cut"))
+    counted = found.answer.final_usage()
+    assert (counted.prompt_tokens, counted.completion_tokens, counted.estimated) == (prompt, 4, True)
+    assert counted.tokens_per_second is not None
+
+
+async def test_calls_of_functions_are_outside_text_too() -> None:
+    found = Collected()
+    message = await found.collect(
+        ChatChunk(content="Let me see."),
+        ChatChunk(tool_calls=(ToolCall("get\x1b[31m_x\n", '{"a":\x07 "\u202e"}', "c\x1b1"), ToolCall("b", "{"))),
+        ChatChunk(finish_reason="tool_calls"),
+    )
+    assert message.tool_calls == (ToolCall("get_x", '{"a": ""}', "c"), ToolCall("b", "{"))
+    assert [event.call for event in found.told if isinstance(event, TurnToolCall)] == list(message.tool_calls)
+    assert message.timings.submit_to_first_token_ms is not None
+    assert not found.answer.empty
 
 
 async def test_a_loop_is_stopped_only_where_that_is_wanted() -> None:
@@ -124,4 +152,4 @@ def test_hostile_pieces(pieces: list[str], thinking: bool) -> None:
     message = asyncio.run(found.collect(*chunks))
     kind = TurnThinking if thinking else TurnDelta
     assert (message.thinking if thinking else message.content) == found.text(kind) == sanitize("".join(pieces))
-    assert not any(FORBIDDEN.search(event.text) for event in found.told)
+    assert not any(FORBIDDEN.search(event.text) for event in found.texts())

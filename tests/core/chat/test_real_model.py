@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from tests.core.support import COUNTING, answers, ask, ended, first_words, open_core, recording, sent, turn
 from tests.servers import Server
-from venom_tui.core.chat.orchestrator import DEMONSTRATION_MAX_TOKENS
+from venom_tui.core.chat.answering import DEMONSTRATION_MAX_TOKENS
 from venom_tui.core.core import Core
 from venom_tui.core.types.session import MessageState
 from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnRouted, TurnStarted, TurnStatus

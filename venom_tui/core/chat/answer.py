@@ -7,17 +7,18 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 
 from venom_tui.core.chat.repetition import repeats_itself
-from venom_tui.core.sanitize import StreamSanitizer, sanitize_line
+from venom_tui.core.sanitize import StreamSanitizer, sanitize, sanitize_line
+from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.request import ChatChunk
 from venom_tui.core.types.session import Message, Timings, Usage
-from venom_tui.core.types.turn import TurnDelta, TurnThinking
+from venom_tui.core.types.turn import TurnDelta, TurnThinking, TurnToolCall
 
 _KEEP_EVERY_S = 0.25
 """How often the partial text is handed to the store, which debounces it further: joining it for each token costs."""
 _CHECK_EVERY = 48
 """Characters between two looks for repetition."""
 
-Emit = Callable[[TurnDelta | TurnThinking], None]
+Emit = Callable[[TurnDelta | TurnThinking | TurnToolCall], None]
 
 
 class StreamedAnswer:
@@ -42,15 +43,21 @@ class StreamedAnswer:
         self._stop_on_repetition = stop_on_repetition
         self._text: list[str] = []
         self._thoughts: list[str] = []
+        self._calls: list[ToolCall] = []
         self._tail = ""
         self._unchecked = 0
         self._kept_at = 0.0
         self._asked: float | None = None
         self._first: float | None = None
         self._last: float | None = None
-        self._chunks = 0
+        self._pieces = 0
         self._usage = Usage()
         self.finish_reason = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has come yet."""
+        return not (self._text or self._thoughts or self._calls)
 
     def asked(self) -> None:
         """Note that the request goes to the model now."""
@@ -61,10 +68,13 @@ class StreamedAnswer:
         text_sanitizer, thought_sanitizer = StreamSanitizer(), StreamSanitizer()
         try:
             async for chunk in chunks:
+                self._pieces += bool(chunk.thinking or chunk.content)
                 if chunk.thinking:
                     self._add_thinking(thought_sanitizer.feed(chunk.thinking))
                 if chunk.content:
                     self._add(text_sanitizer.feed(chunk.content))
+                for call in chunk.tool_calls:
+                    self._add_call(call)
                 if chunk.usage is not None:
                     self._usage = chunk.usage
                 if chunk.finish_reason:
@@ -82,7 +92,6 @@ class StreamedAnswer:
         if self._first is None:
             self._first = now
         self._last = now
-        self._chunks += 1
         if now - self._kept_at >= _KEEP_EVERY_S:
             self._kept_at = now
             self._keep(self.message())
@@ -100,6 +109,12 @@ class StreamedAnswer:
             self._emit(TurnThinking(self._message.request_id, self._message.session_id, piece))
             self._mark()
 
+    def _add_call(self, call: ToolCall) -> None:
+        call = ToolCall(sanitize_line(call.name, 200), sanitize(call.arguments), sanitize_line(call.id, 200))
+        self._calls.append(call)
+        self._emit(TurnToolCall(self._message.request_id, self._message.session_id, call))
+        self._mark()
+
     def _looped(self) -> bool:
         if not self._stop_on_repetition or self._unchecked < _CHECK_EVERY:
             return False
@@ -112,6 +127,7 @@ class StreamedAnswer:
             self._message,
             content="".join(self._text),
             thinking="".join(self._thoughts),
+            tool_calls=tuple(self._calls),
             usage=self._usage,
             timings=self.timings(),
             finish_reason=self.finish_reason,
@@ -128,8 +144,14 @@ class StreamedAnswer:
         )
 
     def final_usage(self) -> Usage:
-        """Return the usage as reported; a missing speed is taken from the time between the first and the last piece."""
+        """Return the usage as reported; a missing speed is taken from the time between the first and the last piece.
+
+        Servers report it at the end, so that an answer that was stopped or cut has none: then the pieces that came are
+        counted, which are about one a token, and marked as an estimate.
+        """
         usage = self._usage
+        if usage.completion_tokens is None and self._pieces:
+            usage = replace(usage, completion_tokens=self._pieces, estimated=True)
         if usage.tokens_per_second is None and usage.completion_tokens and self._first and self._last:
             elapsed = self._last - self._first
             if elapsed > 0 and usage.completion_tokens > 1:

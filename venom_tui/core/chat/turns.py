@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 from venom_tui.core.chat.answer import StreamedAnswer
 from venom_tui.core.chat.feed import TurnFeed
 from venom_tui.core.chat.unsaved import UnsavedMessages
-from venom_tui.core.errors import StoreError, UsageError, VenomError
+from venom_tui.core.errors import ContextOverflow, StoreError, UsageError, VenomError
 from venom_tui.core.events import EventBus, TurnProgress
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.request import RequestTrace, Route
@@ -46,6 +46,10 @@ class Turn:
     """What the answer is when the work is cancelled."""
     stored: bool = True
     """Whether the store knows the turn's messages; it does not where the disk was full."""
+    context_length: int | None = None
+    """Tokens of context of the model that answers, where they are known."""
+    state: MessageState = MessageState.STREAMING
+    """How the turn has ended, once it has."""
 
     @property
     def running(self) -> bool:
@@ -78,8 +82,16 @@ class Turn:
 class Turns:
     """Keeps the running turns and the last ended ones, and sees each to its end."""
 
-    def __init__(self, events: EventBus, sessions: SessionStore, unsaved: UnsavedMessages) -> None:
+    def __init__(
+        self,
+        events: EventBus,
+        sessions: SessionStore,
+        unsaved: UnsavedMessages,
+        ended: Callable[[Turn], None] = lambda _turn: None,
+    ) -> None:
+        """`ended` is called when a turn has ended and the session is free for the next one."""
         self._events = events
+        self._ended = ended
         self._sessions = sessions
         self._unsaved = unsaved
         self._turns: dict[str, Turn] = {}
@@ -98,6 +110,10 @@ class Turns:
                 return turn.request_id
         return None
 
+    def busy(self, session_id: str) -> bool:
+        """Return whether a turn of the session runs, or is about to."""
+        return session_id in self._beginning or self.running(session_id) is not None
+
     @contextmanager
     def beginning(self, session_id: str) -> Iterator[None]:
         """Hold the place of a session's next turn from the moment that it is asked for until its work has begun.
@@ -105,7 +121,7 @@ class Turns:
         Raises:
             UsageError: another turn of the session has it, or runs.
         """
-        if session_id in self._beginning or self.running(session_id):
+        if self.busy(session_id):
             raise UsageError("An answer is still being written in this session.", hint="Esc stops it.")
         self._beginning.add(session_id)
         self._begun.clear()
@@ -127,6 +143,7 @@ class Turns:
         """Work on a turn in a task, and see to its end in another that nobody cancels."""
         turn.work = asyncio.create_task(work, name=f"answer {turn.request_id}")
         turn.supervisor = asyncio.create_task(self._supervise(turn, turn.work), name=f"turn {turn.request_id}")
+        turn.supervisor.add_done_callback(lambda _: self._ended(turn))
 
     def emit(self, turn: Turn, event: TurnEvent) -> None:
         """Tell those who follow the turn, and everybody else."""
@@ -161,6 +178,7 @@ class Turns:
         await self._finish(turn, state, error)
 
     async def _finish(self, turn: Turn, state: MessageState, error: BaseException | None) -> None:
+        turn.state = state
         message = turn.message(state)
         code, sentence, hint, server_message = _words(error)
         reason = {
@@ -174,10 +192,23 @@ class Turns:
         except Exception as defect:  # noqa: BLE001 (whoever follows the turn must hear of its end in any case)
             _log.exception("an answer could not be committed")
             store_error = f"The answer could not be saved: venom-tui made a mistake ({type(defect).__name__})."
+        prompt_tokens, context_length = message.usage.prompt_tokens, turn.context_length
+        if isinstance(error, ContextOverflow):
+            prompt_tokens, context_length = error.prompt_tokens, error.context_length or context_length
         self.emit(
             turn,
             TurnEnded(
-                turn.request_id, turn.session_id, message, turn.route, code, sentence, hint, server_message, store_error
+                turn.request_id,
+                turn.session_id,
+                message,
+                turn.route,
+                error_code=code,
+                error=sentence,
+                hint=hint,
+                server_message=server_message,
+                store_error=store_error,
+                prompt_tokens=prompt_tokens,
+                context_length=context_length,
             ),
         )
 

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from venom_tui.core.errors import StoreError
 from venom_tui.core.store.sessions import SessionStore
+from venom_tui.core.types.content import Attachment
 from venom_tui.core.types.session import Message, MessageState, Role
 
 _log = logging.getLogger(__name__)
@@ -36,23 +37,27 @@ class UnsavedMessages:
         """Keep a message until it can be written."""
         self._waiting.setdefault(message.session_id, []).append(message)
 
-    async def hold(self, session_id: str, role: Role, text: str) -> Message:
+    async def hold(self, session_id: str, role: Role, text: str, attachments: Sequence[Attachment] = ()) -> Message:
         """Make a message that cannot be written, as `SessionStore` would, and keep it."""
         stored = await self._sessions.messages(session_id, limit=1)
         seq = 1 + max((message.seq for message in (*stored, *self.of(session_id))), default=0)
-        message = Message(uuid.uuid4().hex, session_id, seq, role, text, MessageState.COMPLETE, self._now())
+        state, attached = MessageState.COMPLETE, tuple(attachments)
+        message = Message(uuid.uuid4().hex, session_id, seq, role, text, state, self._now(), attachments=attached)
         self.add(message)
         return message
 
-    async def begin_turn(self, session_id: str, text: str, request_id: str) -> tuple[Message, Message]:
+    async def begin_turn(
+        self, session_id: str, text: str, request_id: str, attachments: Sequence[Attachment] = ()
+    ) -> tuple[Message, Message]:
         """Make the messages of a turn that cannot be written, as `SessionStore.begin_turn` does; keep the prompt."""
-        user = await self.hold(session_id, Role.USER, text)
+        user = await self.hold(session_id, Role.USER, text, attachments)
         answer = replace(
             user,
             id=uuid.uuid4().hex,
             seq=user.seq + 1,
             role=Role.ASSISTANT,
             content="",
+            attachments=(),
             state=MessageState.STREAMING,
             request_id=request_id,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
 
-from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeUnavailable, VenomError
+from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeFailure, RuntimeUnavailable, VenomError
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import wire_parameters
 from venom_tui.core.runtimes.controller import LlmServerController, Prepared
@@ -73,6 +73,13 @@ class ModelRouter:
         _, dropped = wire_parameters(parameters, prepared.runtime.kind)
         words = f"{prepared.runtime.id} does not know {', '.join(dropped)}: left out."
         return (*prepared.plan.notes, words) if dropped else prepared.plan.notes
+
+    async def count(self, prepared: Prepared, request: ChatRequest) -> int | None:
+        """Return the tokens of a request's prompt by its server's own count; None where it does not count."""
+        try:
+            return await prepared.runtime.count(request)
+        except RuntimeFailure:
+            return None  # The request itself will tell what is wrong.
 
     async def stream(self, prepared: Prepared, request: ChatRequest) -> AsyncGenerator[ChatChunk, None]:
         """Send a request and yield the pieces of its answer; leaving the generator stops the server's work.

@@ -109,6 +109,14 @@ class Runtime(ABC):
             RuntimeFailure: what the server did or said.
         """
 
+    async def count(self, request: ChatRequest) -> int | None:
+        """Return the tokens of a request's prompt by the server's own count; None where it does not count.
+
+        Raises:
+            RuntimeFailure: what the server did or said.
+        """
+        return None
+
     @abstractmethod
     async def verify(self, model: ModelInfo) -> None:
         """Ask the server itself whether it has the model ready.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.request import Route
 from venom_tui.core.types.session import Message
 
@@ -68,11 +69,22 @@ class TurnDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnToolCall:
+    """The model wants to have a function called; sanitized. Nothing is run."""
+
+    request_id: str
+    session_id: str
+    call: ToolCall
+
+
+@dataclass(frozen=True, slots=True)
 class TurnEnded:
     """The answer is final and committed; `message.state` says how it ended.
 
     `error_code`, `error`, `hint` and `server_message` are those of the VenomError behind a failed turn.
     `store_error` is set when the answer is complete but could not be written (a full disk).
+    `prompt_tokens` and `context_length` are what is known of the prompt and of the context that it had to fit into;
+    with `error_code` `context_overflow` they tell why it did not.
     """
 
     request_id: str
@@ -84,6 +96,8 @@ class TurnEnded:
     hint: str = ""
     server_message: str = ""
     store_error: str = ""
+    prompt_tokens: int | None = None
+    context_length: int | None = None
 
 
-TurnEvent = TurnStarted | TurnRouted | TurnStatus | TurnNotice | TurnThinking | TurnDelta | TurnEnded
+TurnEvent = TurnStarted | TurnRouted | TurnStatus | TurnNotice | TurnThinking | TurnDelta | TurnToolCall | TurnEnded
