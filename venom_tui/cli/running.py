@@ -44,23 +44,37 @@ def run_with_core(work: Callable[[Core], Awaitable[T]], flags: Mapping[str, obje
         Interrupted: a signal ended it.
         VenomError: what the core or the work says.
     """
-    settings = settings_of(flags)
-    return asyncio.run(_run(work, settings))
 
+    async def in_core(settings: Settings) -> T:
+        from venom_tui.core.core import Core
 
-async def _run(work: Callable[[Core], Awaitable[T]], settings: Settings) -> T:
-    from venom_tui.core.core import Core
-
-    interrupts = _Interrupts()
-    try:
         async with Core(settings) as core:
             for notice in core.database.notices:
                 note(f"venom-tui: {notice}")
             return await work(core)
-    except asyncio.CancelledError:
-        if interrupts.received is None:
-            raise
-        raise Interrupted("Interrupted.") from None
+
+    return run_with_settings(in_core, flags)
+
+
+def run_with_settings(work: Callable[[Settings], Awaitable[T]], flags: Mapping[str, object]) -> T:
+    """Do work that needs no core, in an event loop; signals cancel it as they do in `run_with_core`.
+
+    Raises:
+        Interrupted: a signal ended it.
+        VenomError: what the work says.
+    """
+    settings = settings_of(flags)
+
+    async def interruptible() -> T:
+        interrupts = _Interrupts()
+        try:
+            return await work(settings)
+        except asyncio.CancelledError:
+            if interrupts.received is None:
+                raise
+            raise Interrupted("Interrupted.") from None
+
+    return asyncio.run(interruptible())
 
 
 class _Interrupts:

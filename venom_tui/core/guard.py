@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from venom_tui.core.events import EventBus
@@ -22,7 +22,7 @@ async def look(settings: Settings) -> GuardSnapshot:
         return await _with_load(telemetry)
 
 
-async def looks(settings: Settings, interval_s: float) -> AsyncIterator[GuardSnapshot]:
+async def looks(settings: Settings, interval_s: float) -> AsyncGenerator[GuardSnapshot, None]:
     """Return one look after the other, for ever; close the iterator to end it.
 
     Args:
