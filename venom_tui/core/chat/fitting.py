@@ -78,7 +78,7 @@ def _begin(request: ChatRequest) -> int:
 
 def _turns(request: ChatRequest) -> int:
     """Return how many turns stand before the last prompt."""
-    return (len(request.messages) - _begin(request) - 1) // 2
+    return max(0, len(request.messages) - _begin(request) - 1) // 2
 
 
 def _without(request: ChatRequest, turns: int) -> ChatRequest:

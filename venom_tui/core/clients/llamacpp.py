@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
+from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient, messages_of
+from venom_tui.core.errors import RuntimeRefused
+from venom_tui.core.types.request import ChatRequest
 
 
 class LlamaCppClient(OpenAICompatibleClient):
@@ -29,8 +31,30 @@ class LlamaCppClient(OpenAICompatibleClient):
         """Tell a router to unload a model."""
         await self.post("/models/unload", {"model": name})
 
-    async def tokens(self, text: str, *, timeout_s: float = 10.0) -> list[int]:
-        """Return a text as tokens."""
-        answer = await self.post("/tokenize", {"content": text}, timeout_s=timeout_s)
+    async def prompt_tokens(self, request: ChatRequest, *, timeout_s: float = 30.0) -> int | None:
+        """Return the tokens of a request's prompt, its template included; None where the server does not say."""
+        body: dict[str, object] = {"model": request.model, "messages": messages_of(request)}
+        try:
+            answer = await self.post("/v1/chat/completions/input_tokens", body, timeout_s=timeout_s)
+        except RuntimeRefused:
+            return await self._templated_tokens(body, timeout_s)  # a build of before 2026
+        count = answer.get("input_tokens") if isinstance(answer, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
+
+    async def _templated_tokens(self, body: dict[str, object], timeout_s: float) -> int | None:
+        answer = await self.post("/apply-template", body, timeout_s=timeout_s)
+        prompt = answer.get("prompt") if isinstance(answer, dict) else None
+        if not isinstance(prompt, str):
+            return None
+        return len(await self.tokens(prompt, model=str(body["model"]), special=True, timeout_s=timeout_s)) or None
+
+    async def tokens(
+        self, text: str, *, model: str | None = None, special: bool = False, timeout_s: float = 10.0
+    ) -> list[int]:
+        """Return a text as tokens; `special` adds those that begin a prompt, `model` tells a router which is meant."""
+        body: dict[str, object] = {"content": text, "add_special": special}
+        if model is not None:
+            body["model"] = model
+        answer = await self.post("/tokenize", body, timeout_s=timeout_s)
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
         return tokens if isinstance(tokens, list) else []

@@ -47,7 +47,7 @@ class OpenAICompatibleClient(ServerClient):
         """
         body: dict[str, object] = {
             "model": request.model,
-            "messages": [_message(message) for message in request.messages],
+            "messages": messages_of(request),
             "stream": True,
             "stream_options": {"include_usage": True},
             **(extra or {}),
@@ -126,6 +126,11 @@ class OpenAICompatibleClient(ServerClient):
         return error_of_words(words, details) or RuntimeFailure(
             f"{self.who} broke its answer off.", server_message=words
         )
+
+
+def messages_of(request: ChatRequest) -> list[dict[str, object]]:
+    """Return the messages of a request as this wire has them; thinking is not passed back on it."""
+    return [_message(message) for message in request.messages]
 
 
 def _message(message: ChatMessage) -> dict[str, object]:

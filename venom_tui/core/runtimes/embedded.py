@@ -170,6 +170,10 @@ class EmbeddedRuntime(Runtime):
         finally:
             await chunks.aclose()
 
+    async def count(self, request: ChatRequest) -> int | None:
+        """Ask the process that holds the model."""
+        return await self._client(request.model).prompt_tokens(request)
+
     async def verify(self, model: ModelInfo) -> None:
         """Ask the process itself whether it can read a text with its model."""
         try:

@@ -13,7 +13,7 @@ from venom_tui.core.runtimes.runtime import Plan, Status
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.request import ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState
 
 _LEAVES_WITHIN_S = 30.0
@@ -116,6 +116,10 @@ class LlamaCppRuntime(OpenAIServerRuntime):
                 raise RuntimeTimeout(f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.")
             await asyncio.sleep(_ASK_EVERY_S)
         await self.look()
+
+    async def count(self, request: ChatRequest) -> int | None:
+        """Ask the server, which counts with the template and the tokens of the model."""
+        return await self.client.prompt_tokens(request)
 
     async def verify(self, model: ModelInfo) -> None:
         """See that it is loaded, and that it can read a text with it."""

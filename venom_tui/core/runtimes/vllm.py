@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from venom_tui.core.clients.openai_compatible import messages_of
 from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import ChatRequest
 
 
 class VllmRuntime(OpenAIServerRuntime):
@@ -33,6 +35,13 @@ class VllmRuntime(OpenAIServerRuntime):
             loaded=True,
             path=sanitize_line(row["root"], 500) if isinstance(row.get("root"), str) else None,
         )
+
+    async def count(self, request: ChatRequest) -> int | None:
+        """Ask the server, which counts with the template and the tokens of the model."""
+        body = {"model": request.model, "messages": messages_of(request)}
+        answer = await self.client.post("/tokenize", body)
+        count = answer.get("count") if isinstance(answer, dict) else None
+        return count if isinstance(count, int) and count > 0 else None
 
 
 def _length(row: dict[str, Any]) -> int | None:
