@@ -212,7 +212,10 @@ def status_error(response: httpx.Response, body: bytes, who: str) -> RuntimeFail
         return failure
     if status in (401, 403):
         what = "a key that it accepts" if status == 401 else "access"
-        return RuntimeRefused(f"{who} refused the request ({status}): it wants {what}.", server_message=words)
+        # Ollama says nothing else when it is asked by a name that is not of its machine.
+        hint = "" if words or status == 401 else "A server on loopback refuses other names: ask it as localhost."
+        sentence = f"{who} refused the request ({status}): it wants {what}."
+        return RuntimeRefused(sentence, hint=hint, server_message=words)
     if status == 404:
         if "model" in words.lower():
             return _not_found(who, words)

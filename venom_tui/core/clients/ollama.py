@@ -131,7 +131,13 @@ class OllamaClient(ServerClient):
             for line in decoder.feed(part):
                 yield self._object(line, response)
         for line in decoder.end():
-            yield self._object(line, response)
+            try:
+                value = self._object(line, response)
+            except BadAnswer:
+                if line.startswith(b"{") and _is_stream(response):
+                    return  # cut in the middle of a line
+                raise
+            yield value
 
     def _object(self, line: bytes, response: httpx.Response) -> dict[str, Any]:
         try:
@@ -140,14 +146,16 @@ class OllamaClient(ServerClient):
             value = None
         if not isinstance(value, dict):
             words, _ = server_words(line)
-            if "ndjson" in response.headers.get("content-type", ""):
+            if _is_stream(response):
                 # Ollama's own client takes such a line for the text of an error.
                 raise BadAnswer(f"{self.who} sent a line that is no JSON object.", server_message=words)
             kind = sanitize_line(response.headers.get("content-type", ""), 60) or "something"
             raise BadAnswer(f"{self.who} answered with {kind} instead of a stream.", server_message=words)
-        if "error" in value:
+        if value.get("error") is not None:
             words, details = server_words(line)
-            raise error_of_words(words, details) or RuntimeFailure(f"{self.who} failed.", server_message=words)
+            raise error_of_words(words, details) or RuntimeFailure(
+                f"{self.who} broke its answer off.", server_message=words
+            )
         return value
 
     def _chunk(self, event: dict[str, Any]) -> tuple[ChatChunk, bool]:
@@ -178,6 +186,10 @@ class OllamaClient(ServerClient):
         if not isinstance(rows, list):
             raise BadAnswer(f"{self.who} listed its models in a shape that is not known.")
         return [model for row in rows if isinstance(row, dict) and (model := _model(row)) is not None]
+
+
+def _is_stream(response: httpx.Response) -> bool:
+    return "ndjson" in response.headers.get("content-type", "")
 
 
 def _chat_body(
@@ -236,14 +248,15 @@ def _call(call: dict[str, Any]) -> ToolCall:
 
 
 def _usage(event: dict[str, Any]) -> Usage:
-    count, duration = event.get("eval_count"), event.get("eval_duration")
+    count, duration = _count(event.get("eval_count"), zero=True), _count(event.get("eval_duration"))
     speed = count / (duration * _NS) if count and duration else None
     # A prompt that was cached whole has no count: left out means zero, which is no length of a prompt.
-    return Usage(event.get("prompt_eval_count"), count, speed)
+    return Usage(_count(event.get("prompt_eval_count")), count, speed)
 
 
 def _milliseconds(nanoseconds: object) -> float | None:
-    return nanoseconds / 1e6 if isinstance(nanoseconds, int | float) else None
+    duration = _count(nanoseconds, zero=True)
+    return None if duration is None else duration / 1e6
 
 
 def _text(value: object) -> str:
@@ -287,7 +300,7 @@ def _word(value: object) -> str | None:
 
 
 def _count(value: object, *, zero: bool = False) -> int | None:
-    """Return a size; zero means that the server does not know it."""
+    """Return a size or number, None for odd ones; zero means that the server does not know it, unless it is told."""
     if isinstance(value, bool) or not isinstance(value, int) or value < 0 or (value == 0 and not zero):
         return None
     return value
