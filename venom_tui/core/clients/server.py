@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from venom_tui.core.clients import http
 from venom_tui.core.clients.http import HttpPool, cancel_safe_close, read_body, read_json, status_error, translated
 
 _JSON = {"content-type": "application/json"}
@@ -82,7 +83,7 @@ class ServerClient:
                 headers=headers,
                 content=content,
                 params=query,
-                timeout=httpx.Timeout(timeout_s),
+                timeout=httpx.Timeout(timeout_s, connect=timeout_s or http.CONNECT_TIMEOUT_S),
             ) as response,
         ):
             yield response
