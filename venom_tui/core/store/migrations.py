@@ -127,7 +127,41 @@ _CONTENT = (
     "CREATE INDEX queued_prompts_of_session ON queued_prompts (session_id, number)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content)
+
+def m003_catalog(db: sqlite3.Connection) -> None:
+    """What is known of models: when they were used, what they are made of, what others answered about them."""
+    for statement in _CATALOG:
+        db.execute(statement)
+
+
+_CATALOG = (
+    """CREATE TABLE model_uses (
+        runtime TEXT NOT NULL, model TEXT NOT NULL, used_at TEXT NOT NULL, PRIMARY KEY (runtime, model)
+    ) WITHOUT ROWID""",
+    # Of sessions that are deleted later it stays known when a model was used, and nothing else.
+    """CREATE TRIGGER messages_used AFTER UPDATE OF state ON messages
+        WHEN new.state <> 'streaming' AND new.model <> '' BEGIN
+        INSERT INTO model_uses (runtime, model, used_at) VALUES (new.runtime, new.model, new.created_at)
+            ON CONFLICT (runtime, model) DO UPDATE SET used_at = max(used_at, excluded.used_at);
+    END""",
+    """INSERT INTO model_uses (runtime, model, used_at)
+        SELECT runtime, model, max(created_at) FROM messages WHERE model <> '' AND role = 'assistant'
+        GROUP BY runtime, model""",
+    """CREATE TABLE manifests (
+        runtime TEXT NOT NULL,
+        model TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        asked_at TEXT NOT NULL,
+        manifest TEXT NOT NULL,
+        PRIMARY KEY (runtime, model)
+    )""",
+    """CREATE TABLE file_digests (
+        path TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, modified_ns INTEGER NOT NULL, digest TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE TABLE answers (question TEXT PRIMARY KEY, asked_at TEXT NOT NULL, answer TEXT NOT NULL)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content, m003_catalog)
 """Never change or remove one that was released; append."""
 
 
