@@ -8,28 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.core.clients.wires import REQUEST
 from tests.core.hostile import FORBIDDEN, hostile
-from tests.servers import (
-    DONE,
-    Script,
-    answer,
-    event,
-    head,
-    piece,
-    sends,
-    serving,
-)
+from tests.ollama import replays
+from tests.servers import DONE, Script, answer, event, head, piece, sends, serving
 from venom_tui.core.clients import http
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
-from venom_tui.core.errors import (
-    BadAnswer,
-    RuntimeFailure,
-)
-from venom_tui.core.types.request import ChatChunk, ChatMessage, ChatRequest
+from venom_tui.core.errors import BadAnswer, RuntimeFailure, RuntimeRefused
+from venom_tui.core.types.content import ToolCall
+from venom_tui.core.types.request import ChatChunk
 from venom_tui.core.types.session import Usage
-
-REQUEST = ChatRequest("tiny", (ChatMessage("system", "Be brief."), ChatMessage("user", "Hello?")))
 
 
 async def chunks(pool: HttpPool, url: str, *, api_key: str | None = None) -> list[ChatChunk]:
@@ -147,3 +136,108 @@ def test_a_servers_words_are_harmless(words: str, name: str, nested: bool) -> No
         assert not FORBIDDEN.search(told)
         assert "\n" not in told
         assert len(told) <= 400
+
+
+# ---------------------------------------------------------------------- calls of functions
+
+
+def calling(*pieces: object, finish_reason: str | None = None) -> bytes:
+    """Return one event with pieces of calls."""
+    return event({"choices": [{"delta": {"tool_calls": list(pieces)}, "finish_reason": finish_reason}]})
+
+
+def call(index: int | None, call_id: str | None, name: str | None, arguments: str | None) -> dict[str, object]:
+    function = {"name": name, "arguments": arguments}
+    fields = {"index": index, "id": call_id, "function": {key: value for key, value in function.items() if value}}
+    return {key: value for key, value in fields.items() if value is not None}
+
+
+TWO = [ToolCall("get_weather", '{"city": "Bern"}', "c1"), ToolCall("get_time", "{}", "c2")]
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        # as vLLM and llama.cpp do it
+        [
+            calling(call(0, "c1", "get_weather", None)),
+            calling(call(0, None, None, '{"city": ')),
+            calling(call(0, None, None, '"Bern"}')),
+            calling(call(1, "c2", "get_time", "{}")),
+            calling(finish_reason="tool_calls"),
+        ],
+        # whole in one piece, with the reason
+        [
+            calling(
+                call(0, "c1", "get_weather", '{"city": "Bern"}'), call(1, "c2", "get_time", ""), finish_reason="stop"
+            )
+        ],
+        # id and name in every piece
+        [
+            calling(call(0, "c1", "get_weather", '{"city": ')),
+            calling(call(0, "c1", "get_weather", '"Bern"}'), call(1, "c2", "get_time", "{}")),
+            calling(finish_reason="tool_calls"),
+        ],
+        # one index for all, or none
+        [
+            calling(call(0, "c1", "get_weather", '{"city": "Bern"')),
+            calling(call(0, None, None, "}")),
+            calling(call(0, "c2", "get_time", "{}")),
+            calling(finish_reason="tool_calls"),
+        ],
+        [
+            calling(call(None, "c1", "get_weather", '{"city": "Bern"}'), call(None, "c2", "get_time", "{}")),
+            calling(finish_reason="tool_calls"),
+        ],
+        # no reason of the end
+        [calling(call(0, "c1", "get_weather", '{"city": "Bern"}'), call(1, "c2", "get_time", "{}"))],
+    ],
+)
+async def test_calls_are_put_together(pool: HttpPool, events: list[bytes]) -> None:
+    async with serving(sends(head(), *events, DONE)) as server:
+        found = await chunks(pool, server.url)
+    assert [call for chunk in found for call in chunk.tool_calls] == TWO
+
+
+async def test_what_is_no_call(pool: HttpPool) -> None:
+    wrong: list[object] = [
+        7,
+        "x",
+        {"function": 7},
+        {"function": {"name": 7}},
+        {"index": "x"},
+        {"id": []},
+        {"index": [1]},
+    ]
+    for piece_of_call in wrong:
+        found = await failure(pool, sends(head() + calling(piece_of_call) + DONE))
+        assert isinstance(found, BadAnswer), piece_of_call
+    nameless = head() + calling(call(0, "c1", None, "{}"), finish_reason="tool_calls") + DONE
+    async with serving(sends(nameless)) as server:
+        assert [chunk.tool_calls for chunk in await chunks(pool, server.url)] == [()]
+
+
+# ---------------------------------------------------------------------- a real Ollama on this wire
+
+
+async def test_a_recorded_answer(pool: HttpPool) -> None:
+    async with serving(replays("v1-chat-stream")) as server:
+        found = await chunks(pool, server.url)
+    assert "".join(chunk.content for chunk in found)
+    assert [chunk.finish_reason for chunk in found if chunk.finish_reason] == ["length"]
+    (usage,) = [chunk.usage for chunk in found if chunk.usage]
+    assert usage.prompt_tokens and usage.completion_tokens
+
+
+async def test_a_recorded_call(pool: HttpPool) -> None:
+    async with serving(replays("v1-tool-call")) as server:
+        found = await chunks(pool, server.url)
+    ((made,),) = [chunk.tool_calls for chunk in found if chunk.tool_calls]
+    assert (made.name, json.loads(made.arguments)) == ("get_weather", {"city": "Bern"})
+
+
+async def test_a_recorded_refusal(pool: HttpPool) -> None:
+    found = await failure(pool, replays("v1-chat-missing-model"))
+    assert isinstance(found, RuntimeRefused)
+    assert "does not have this model" in found.message
+    assert found.server_message == "model 'nosuch' not found"
