@@ -59,6 +59,7 @@ class Command:
             "PYTHONPATH": str(ROOT),
             "VENOM_DATA_DIR": str(self.data),
             "VENOM_CONFIG_DIR": str(self.config),
+            "VENOM_DISCOVERY": "0",
             **extra,
         }
 

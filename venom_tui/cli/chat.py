@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venom_tui.cli.failures import failure_of_turn
-from venom_tui.cli.options import check_writable, json_option, runtime_option
-from venom_tui.cli.output import json_text, note
+from venom_tui.cli.options import Seconds, check_writable, json_option, runtime_option
+from venom_tui.cli.output import json_text, note, put
 from venom_tui.cli.prompt import read_prompt
 from venom_tui.cli.running import run_with_core
 from venom_tui.cli.stream import TextStream
@@ -59,7 +59,7 @@ class _Asked:
 @click.option(
     "--timeout",
     "timeout_s",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     metavar="SECONDS",
     help="Stop when the answer is not complete by then.",
 )
@@ -131,7 +131,7 @@ def _finish(ended: TurnEnded, asked: _Asked) -> None:
     if ended.message.state is not MessageState.COMPLETE:
         raise failure_of_turn(ended)
     if asked.as_json:
-        print(json_text(_object(ended, asked)))
+        put(json_text(_object(ended, asked)))
     elif ended.message.demonstration and sys.stderr.isatty():
         note(f"({ended.message.model} is the demonstration model, 135M parameters: often wrong.)")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from venom_tui.core.errors import Interrupted, UsageError, VenomError
@@ -17,18 +18,38 @@ if TYPE_CHECKING:
 _NOT_DELIVERED = 1
 
 
+class OutputFailed(OSError):
+    """Standard output takes nothing more: a full disk behind it."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Name failures of standard output inside the block as such; a pipe that nobody reads any more stays what it is."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as failure:
+        raise OutputFailed(failure.errno, failure.strerror) from failure
+
+
 def guarded(work: Callable[[], int], *, as_json: bool) -> int:
     """Run a command and return its exit status; whatever fails is told in the form that was asked for."""
+    _give_streams()
     try:
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):
                 # A terminal or file that cannot show a character gets a substitute, never a crash.
                 stream.reconfigure(errors="backslashreplace")
         status = work()
-        sys.stdout.flush()
+        with writing():
+            sys.stdout.flush()
     except BrokenPipeError:
         _forget_output()
         return _NOT_DELIVERED
+    except OutputFailed as failure:
+        _forget_output()
+        return tell(VenomError(f"The output could not be written: {failure.strerror}."), as_json=as_json)
     except KeyboardInterrupt:
         return tell(Interrupted("Interrupted."), as_json=as_json)
     except VenomError as failure:
@@ -36,6 +57,13 @@ def guarded(work: Callable[[], int], *, as_json: bool) -> int:
     except Exception as defect:  # noqa: BLE001 (the last one who can say something)
         return tell(told(defect), as_json=as_json)
     return status
+
+
+def _give_streams() -> None:
+    """Let what was started without an output (`>&-`) write to nowhere; a file that it opens must not become that."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 (open as long as the process)
 
 
 def told(error: Exception) -> VenomError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli.options import json_option
+from venom_tui.cli.options import Seconds, json_option
 from venom_tui.cli.output import json_text, or_unknown, pairs, show, size, table, when
 from venom_tui.cli.running import run_with_settings
 from venom_tui.cli.stream import TextStream
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--watch", is_flag=True, help="Look again and again, until it is interrupted.")
 @click.option(
     "--interval",
-    type=click.FloatRange(0.2, 3600),
+    type=Seconds(0.2, 3600),
     default=2.0,
     show_default=True,
     metavar="SECONDS",

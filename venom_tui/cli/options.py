@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import Any
 
@@ -10,6 +11,16 @@ import click
 from venom_tui.core.errors import Declined, ReadOnly
 from venom_tui.core.sanitize import sanitize
 from venom_tui.core.settings import Settings
+
+
+class Seconds(click.FloatRange):
+    """A number of seconds in a range; `nan` is in none, and `inf` is no time at all."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        seconds = super().convert(value, param, ctx)
+        if not math.isfinite(seconds):
+            self.fail(f"{value} is no number of seconds.", param, ctx)
+        return seconds
 
 
 def json_option(command: Any) -> Any:

@@ -18,6 +18,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from venom_tui.cli.failures import writing
 from venom_tui.core.sanitize import sanitize
 
 _ESCAPED = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ud800-\udfff]")
@@ -50,10 +51,16 @@ def json_text(value: Any) -> str:
 def show(value: Any, lines: Callable[[], Iterable[str]], *, as_json: bool) -> None:
     """Print a result: as JSON where that was asked for, else the lines for people."""
     if as_json:
-        print(json_text(value))
+        put(json_text(value))
     else:
         for line in lines():
-            print(line)
+            put(line)
+
+
+def put(text: str) -> None:
+    """Print a line of a result."""
+    with writing():
+        print(text)
 
 
 def note(text: str) -> None:

@@ -10,7 +10,7 @@ import click
 
 from venom_tui.cli.chat import target
 from venom_tui.cli.options import json_option, runtime_option
-from venom_tui.cli.output import json_text, pairs, show
+from venom_tui.cli.output import json_text, pairs, put, show
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import UsageError
 from venom_tui.core.types.request import Route
@@ -39,7 +39,7 @@ def command(
     """Show which way a prompt would go, and why. Nothing is sent."""
     if batch == (text is not None):
         raise UsageError("Give either a prompt or --batch.")
-    prompts = [line.rstrip("\n") for line in sys.stdin] if batch else [text or ""]
+    prompts = _lines_of_stdin() if batch else [text or ""]
 
     async def decide(core: Core) -> list[Route]:
         return [
@@ -50,9 +50,17 @@ def command(
 
     for route in run_with_core(decide, flags):
         if batch:
-            print(json_text(_object(route)))
+            put(json_text(_object(route)))
         else:
             show(_object(route), partial(_lines, route), as_json=as_json)
+
+
+def _lines_of_stdin() -> list[str]:
+    if sys.stdin is None:
+        raise UsageError("There is no standard input to read prompts from.")
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+    return [line.rstrip("\n") for line in sys.stdin]
 
 
 def _object(route: Route) -> dict[str, object]:

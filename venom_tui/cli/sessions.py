@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venom_tui.cli.options import check_writable, confirm, json_option
-from venom_tui.cli.output import data_of, paint, show, table, when
+from venom_tui.cli.output import data_of, paint, put, show, table, when
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.sanitize import sanitize
 from venom_tui.core.types.session import Message, MessageState, Role, SearchHit, Session
@@ -146,7 +146,7 @@ def export(flags: dict[str, Any], session_id: str, kind: str | None, output: Pat
 
     found = run_with_core(work, flags)
     if output is None:
-        print(found, end="" if found.endswith("\n") else "\n")
+        put(found.removesuffix("\n"))
     else:
         show({"path": found}, lambda: [f"Written to {sanitize(found)}."], as_json=as_json)
 

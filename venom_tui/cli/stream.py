@@ -8,6 +8,8 @@ import queue
 import sys
 import threading
 
+from venom_tui.cli.failures import writing
+
 
 class TextStream:
     """A thread that writes to stdout. One that is stuck there ends with the process."""
@@ -53,8 +55,9 @@ class TextStream:
         try:
             while (text := self._pieces.get()) is not None:
                 data = memoryview(text.encode(self._encoding, "backslashreplace"))
-                while data:
-                    data = data[os.write(self._descriptor, data) :]
+                with writing():
+                    while data:
+                        data = data[os.write(self._descriptor, data) :]
         except OSError as failure:
             self._failure = failure
         try:
