@@ -50,6 +50,23 @@ def test_the_real_model(demonstration_model: Path) -> None:
     assert found.has_chat_template
     assert found.kind == "model"
     assert found.quantization is not None
+    assert found.kv_bytes_per_token == 30 * 3 * (64 + 64) * 2
+
+
+HEADS: dict[str, object] = {
+    "llama.block_count": 32,
+    "llama.embedding_length": 4096,
+    "llama.attention.head_count": 32,
+    "llama.attention.head_count_kv": 8,
+}
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_what_a_token_of_context_takes(place: Path, order: str) -> None:
+    assert read(place, Writer(3, order).header(CHAT | HEADS)).kv_bytes_per_token == 128 * 1024
+    lists = {"llama.attention.head_count_kv": [8] * 32}
+    found = read(place, Writer(3, order).header(CHAT | HEADS | lists | {"llama.context_length": 4096}))
+    assert (found.kv_bytes_per_token, found.context_length) == (None, 4096), "another number for each layer"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from pathlib import Path
 from venom_tui.core.chat.answering import Answering
 from venom_tui.core.chat.asked import Asked
 from venom_tui.core.chat.attachments import read_file
+from venom_tui.core.chat.context import ContextMeter
 from venom_tui.core.chat.intents import static_intent
 from venom_tui.core.chat.own_answers import OwnAnswers, own_route
 from venom_tui.core.chat.prompt_queue import PromptQueue
@@ -33,6 +34,7 @@ from venom_tui.core.sanitize import sanitize, sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.content import Attachment
+from venom_tui.core.types.context import ContextChoice, ContextUse
 from venom_tui.core.types.request import GenerationParameters, Route
 from venom_tui.core.types.session import Message, MessageState, QueuedPrompt, Role
 from venom_tui.core.types.turn import TurnEvent, TurnStarted
@@ -64,6 +66,7 @@ class Orchestrator:
         self._queue = PromptQueue(events, sessions, self._turns, self._send_queued)
         self._own = OwnAnswers(sessions, self._unsaved, models, guard, self._turns, now)
         self._answering = Answering(settings, sessions, models, router, self._unsaved, self._turns)
+        self._meter = ContextMeter(sessions, models, router)
         self._closing = False
 
     # ------------------------------------------------------------------ prompts
@@ -282,6 +285,24 @@ class Orchestrator:
         if intent is not None:
             return own_route(intent, mode)
         return await self._router.decide(mode=mode, model=model, runtime=runtime)
+
+    async def context_of(self, session_id: str, *, model: str | None = None, runtime: str | None = None) -> ContextUse:
+        """Return how full the context is that the session's next answer gets: by its last answer's own count."""
+        return await self._meter.use(session_id, model=model, runtime=runtime)
+
+    async def context_choices(
+        self, session_id: str, *, model: str | None = None, runtime: str | None = None
+    ) -> tuple[ContextChoice, ...]:
+        """Return the larger contexts that the session could go on with, up to what the model was trained for.
+
+        There are none where the model's server decides that alone (vLLM, llama.cpp). One is chosen by `context_length`
+        of `send` and `regenerate`.
+
+        Raises:
+            ModelNotFound, AmbiguousModel: see `ModelRouter.decide`.
+            RuntimeFailure: the model's server cannot be asked.
+        """
+        return await self._meter.choices(session_id, model=model, runtime=runtime)
 
     def follow(self, request_id: str) -> AsyncIterator[TurnEvent]:
         """Return the events of a turn from its beginning, until it has ended.

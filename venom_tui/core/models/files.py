@@ -108,6 +108,7 @@ def _info(name: str, path: Path, seen: _Seen, size: int, *, demonstration: bool 
         has_chat_template=header.has_chat_template if header else None,
         demonstration=demonstration,
         error=seen.error,
+        kv_bytes_per_token=header.kv_bytes_per_token if header else None,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from venom_tui.core.resources import kv_cache
 from venom_tui.core.sanitize import sanitize_line
 
 _MAGIC = b"GGUF"
@@ -44,7 +45,8 @@ _NEEDED = frozenset(
         *("split.count", "split.no", "tokenizer.chat_template"),
     }
 )
-"""Keys whose values are kept; besides them only the context's length, whose key begins with the architecture."""
+"""Keys whose values are kept; besides them those of an architecture that say how long and large a context is."""
+_NEEDED_OF_ARCHITECTURE = frozenset({"context_length", *kv_cache.NEEDED})
 _CUT = "it ends in the middle of its header"
 
 
@@ -69,6 +71,8 @@ class GgufHeader:
     split_count: int
     """Number of files that the model was split into."""
     split_number: int
+    kv_bytes_per_token: int | None = None
+    """Bytes of cache that each token of context takes."""
 
     @property
     def parameter_size(self) -> str | None:
@@ -159,7 +163,7 @@ class _Reader:
         return self._take(length).decode("utf-8", "replace")
 
     def _value(self, kind: int) -> object:
-        """Read a value; nothing that is needed is an array, so that of these none is kept."""
+        """Read a value; of what is needed no array is kept: None."""
         if kind == _STRING:
             return self._string()
         form = _SCALARS.get(kind)
@@ -199,7 +203,9 @@ class _Reader:
 
 
 def _is_needed(key: str, kind: int) -> bool:
-    return key in _NEEDED or (key.endswith(".context_length") and len(key) < 100 and kind != _STRING)
+    if key in _NEEDED:
+        return True
+    return len(key) < 100 and kind != _STRING and key.partition(".")[2] in _NEEDED_OF_ARCHITECTURE
 
 
 def _summary(version: int, values: dict[str, object], elements: int) -> GgufHeader:
@@ -220,6 +226,7 @@ def _summary(version: int, values: dict[str, object], elements: int) -> GgufHead
         kind=kind,
         split_count=_int(values.get("split.count"), 1),
         split_number=_int(values.get("split.no"), 0),
+        kv_bytes_per_token=kv_cache.kv_bytes_per_token(values),
     )
 
 

@@ -17,6 +17,7 @@ from venom_tui.core.errors import (
 )
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
 from venom_tui.core.models.choice import choose
+from venom_tui.core.models.contexts import Contexts
 from venom_tui.core.models.files import ModelFiles
 from venom_tui.core.models.names import check_name
 from venom_tui.core.models.parameters import parse_parameter
@@ -57,6 +58,7 @@ class ModelManager:
         self._operations = operations
         self._events = events
         self._files = ModelFiles(settings.models_dir)
+        self.contexts = Contexts(runtimes)
         self._known: Models | None = None
         self._scan: asyncio.Task[Models] | None = None
 

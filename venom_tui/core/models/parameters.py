@@ -114,6 +114,11 @@ def wire_parameters(parameters: GenerationParameters, kind: str) -> tuple[dict[s
     return sent, tuple(dropped)
 
 
+def takes(kind: str, name: str) -> bool:
+    """Return whether a kind of runtime can be told a parameter."""
+    return bool(_WIRE.get(kind, _WIRE["openai"]).get(name, name))
+
+
 def _thinking(value: str, kind: str) -> dict[str, object]:
     """Return how a server of OpenAI's wire is told whether to think; {} when there is no way."""
     level = value if value in ("low", "medium", "high") else None

@@ -16,6 +16,7 @@ from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.ollama import OllamaClient, OllamaModel
 from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
+from venom_tui.core.resources.kv_cache import kv_bytes_per_token
 from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
@@ -171,6 +172,11 @@ class OllamaRuntime(Runtime):
                 yield chunk
         finally:
             await chunks.aclose()
+
+    async def kv_bytes_per_token(self, model: ModelInfo) -> int | None:
+        """Ask for the header of the model's file."""
+        values = (await self.client.show(model.name)).get("model_info")
+        return kv_bytes_per_token(values) if isinstance(values, dict) else None
 
     async def verify(self, model: ModelInfo) -> None:
         """See that `/api/ps` lists it."""

@@ -117,6 +117,14 @@ class Runtime(ABC):
         """
         return None
 
+    async def kv_bytes_per_token(self, model: ModelInfo) -> int | None:
+        """Return the bytes of memory that each token of context takes; None where that is not known.
+
+        Raises:
+            RuntimeFailure: the server cannot be asked.
+        """
+        return model.kv_bytes_per_token
+
     @abstractmethod
     async def verify(self, model: ModelInfo) -> None:
         """Ask the server itself whether it has the model ready.

@@ -43,6 +43,8 @@ class ModelInfo:
     """The small model that comes with venom-tui: honest about being often wrong."""
     error: str = ""
     """Why it cannot be used (unreadable header, missing part), or ""."""
+    kv_bytes_per_token: int | None = None
+    """Bytes of memory that each token of context takes, with keys and values of 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
