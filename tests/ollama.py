@@ -6,6 +6,7 @@ licence, the template and the modelfile.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,6 +78,8 @@ class FakeOllama:
     """Method and path -> what it does where it is to be another than what a whole one does."""
     loaded: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Rows of `/api/ps` by name."""
+    twins: dict[str, str] = field(default_factory=dict)
+    """Models -> the one whose weights they have too; they share its row."""
     loads: list[tuple[str, int]] = field(default_factory=list)
     """Every load: which model, with which context."""
 
@@ -108,13 +111,18 @@ class FakeOllama:
             said = name if target == "POST /api/show" else body["model"]
             return says({"error": f"model '{said}' not found"}, "404 Not Found")
         if target == "POST /api/show":
-            return replays("show")
+            blob = hashlib.sha256(self.twins.get(name, name).encode()).hexdigest()
+            return says(
+                recorded_lines("show")[0] | {"modelfile": f"# made by show\nFROM /models/blobs/sha256-{blob}\n"}
+            )
         capabilities = self._tag(name).get("capabilities", ["completion"])
         if body.get("think") and "thinking" not in capabilities:
             return says({"error": f'"{body["model"]}" does not support thinking'}, "400 Bad Request")
         if body.get("tools") and "tools" not in capabilities:
             words = f"registry.ollama.ai/library/{name} does not support tools"
             return says({"error": words}, "400 Bad Request")
+        others = {self.twins.get(name, name), *(a for a, b in self.twins.items() if b == self.twins.get(name, name))}
+        name = next((other for other in others if other in self.loaded), name)
         self._load(name, body)
         if target == "POST /api/chat":
             if callable(self.chat):

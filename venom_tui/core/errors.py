@@ -47,7 +47,7 @@ class VenomError(Exception):
         self.hint = hint
         self.server_message = server_message
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, object]:
         """The object that `--json` prints under "error"."""
         return {
             "code": self.code,
@@ -140,9 +140,17 @@ class RuntimeBusy(RuntimeFailure):
 
 
 class RuntimeRefused(RuntimeFailure):
-    """The runtime answered with a refusal: a missing key, a forbidden host, a bad request."""
+    """The runtime answered with a refusal: a missing key, a forbidden host, a bad request.
+
+    Attributes:
+        status: the HTTP status behind it, or None.
+    """
 
     code = "runtime_refused"
+
+    def __init__(self, message: str, *, hint: str = "", server_message: str = "", status: int | None = None) -> None:
+        super().__init__(message, hint=hint, server_message=server_message)
+        self.status = status
 
 
 class ContextOverflow(RuntimeFailure):
@@ -167,6 +175,10 @@ class ContextOverflow(RuntimeFailure):
         super().__init__(message, hint=hint, server_message=server_message)
         self.prompt_tokens = prompt_tokens
         self.context_length = context_length
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that `--json` prints under "error", with the numbers."""
+        return {**super().as_dict(), "prompt_tokens": self.prompt_tokens, "context_length": self.context_length}
 
 
 class BadAnswer(RuntimeFailure):

@@ -67,7 +67,10 @@ async def test_it_says_what_the_real_one_said(fake: FakeOllama, server: Server, 
     assert said.headers["content-type"] == told["type"]
     if "json" in told["type"]:
         lines = [shape(json.loads(line)) for line in said.text.splitlines()]
-        assert lines == [shape(line) for line in recorded_lines(name)]
+        told_lines = [shape(line) for line in recorded_lines(name)]
+        if name == "show":  # shortened
+            told_lines[0] |= {"modelfile": "str"}  # type: ignore[operator]
+        assert lines == told_lines
     if told["status"] != 200:
         assert said.text == told["lines"][0]
 

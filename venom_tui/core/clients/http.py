@@ -210,34 +210,34 @@ def status_error(response: httpx.Response, body: bytes, who: str) -> RuntimeFail
     words, details = server_words(body)
     if (failure := error_of_words(words, details)) is not None:
         return failure
-    if status in (401, 403):
-        what = "a key that it accepts" if status == 401 else "access"
-        # Ollama says nothing else when it is asked by a name that is not of its machine.
-        hint = "" if words or status == 401 else "A server on loopback refuses other names: ask it as localhost."
-        sentence = f"{who} refused the request ({status}): it wants {what}."
-        return RuntimeRefused(sentence, hint=hint, server_message=words)
-    if status == 404:
-        if "model" in words.lower():
-            return _not_found(who, words)
-        return RuntimeRefused(f"{who} does not know this path (404).", server_message=words)
     if status in (429, 503):
         after = _retry_after(response.headers.get("retry-after", ""))
         hint = f"It asks to wait {after:g} s." if after is not None else "Try again in a moment."
         return RuntimeBusy(f"{who} is busy ({status}).", hint=hint, server_message=words, retry_after_s=after)
-    if 300 <= status < 400:
-        where = sanitize_line(response.headers.get("location", ""), 200)
-        return RuntimeRefused(
-            f"{who} redirects to {where or 'another address'}.", hint="Configure that address if it is right."
-        )
     if status >= 500:
         return RuntimeFailure(f"{who} failed ({status}).", server_message=words)
-    return RuntimeRefused(f"{who} refused the request ({status}).", server_message=words)
-
-
-def _not_found(who: str, words: str) -> RuntimeFailure:
-    failure = RuntimeRefused(f"{who} does not have this model (404).", server_message=words)
-    failure.__cause__ = ModelNotFound(words)
+    if 300 <= status < 400:
+        where = sanitize_line(response.headers.get("location", ""), 200) or "another address"
+        hint = "Configure that address if it is right."
+        return RuntimeRefused(f"{who} redirects to {where}.", hint=hint, status=status)
+    what, hint = _refusal(status, words)
+    failure = RuntimeRefused(f"{who} {what}.", hint=hint, server_message=words, status=status)
+    if status == 404 and "model" in words.lower():
+        failure.__cause__ = ModelNotFound(words)
     return failure
+
+
+def _refusal(status: int, words: str) -> tuple[str, str]:
+    """Return what a server does that answers with a 4xx, and what may help."""
+    if status == 401:
+        return "refused the request (401): it wants a key that it accepts", ""
+    if status == 403:
+        # Ollama says nothing else when it is asked by a name that is not of its machine.
+        hint = "" if words else "A server on loopback refuses other names: ask it as localhost."
+        return "refused the request (403): it wants access", hint
+    if status == 404:
+        return ("does not have this model (404)" if "model" in words.lower() else "does not know this path (404)"), ""
+    return f"refused the request ({status})", ""
 
 
 _LIMIT = re.compile(r"(?:maximum context length is|available context size \()\s*([\d,]+)")

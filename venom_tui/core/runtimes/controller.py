@@ -161,7 +161,10 @@ class LlmServerController:
             text = f"loading {model.name}"
             progress.update(message=text, bytes_total=model.size_bytes)
             status(text)
-            await runtime.load(model, plan, status=status)
+            try:
+                await runtime.load(model, plan, status=status)
+            finally:
+                self._lookout.tell(runtime.id)
             context = f", context {plan.context_length:,}" if plan.context_length else ""
             progress.update(message=f"loaded{context}", bytes_done=model.size_bytes)
 
@@ -202,12 +205,16 @@ class LlmServerController:
 
         async def unload(progress: Progress) -> None:
             progress.update(message=f"unloading {model.name}")
-            await runtime.unload(model)
+            try:
+                await runtime.unload(model)
+            finally:
+                self._lookout.tell(runtime.id)
 
         await self._operations.run("unload", model.name, unload, runtime=runtime.id, cause=cause)
 
     async def explain(self, runtime_id: str, model: str, failure: VenomError) -> VenomError:
         """Return a failure of a stream as it should be told; what is known of its runtime is renewed behind it."""
+        self._lookout.wake(runtime_id)
         runtime = self.find(runtime_id)
         return failure if runtime is None else await runtime.explain(model, failure)
 

@@ -16,6 +16,7 @@ from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState
 
+_LOADED_WITHIN_S = 1800.0
 _LEAVES_WITHIN_S = 30.0
 _ASK_EVERY_S = 0.1
 
@@ -92,6 +93,7 @@ class LlamaCppRuntime(OpenAIServerRuntime):
             raise LoadFailed(
                 f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
             ) from failure
+        deadline = time.monotonic() + _LOADED_WITHIN_S
         while True:
             row = await self._row(model.name)
             state = _state(row)
@@ -102,6 +104,8 @@ class LlamaCppRuntime(OpenAIServerRuntime):
                 code = details.get("exit_code")
                 words = "" if code is None else f"its process ended with status {code}"
                 raise LoadFailed(f"{self.client.who} could not load {model.name}.", server_message=words)
+            if time.monotonic() > deadline:
+                raise RuntimeTimeout(f"{self.client.who} has not loaded {model.name} in {_LOADED_WITHIN_S:g} s.")
             await asyncio.sleep(_ASK_EVERY_S)
         await self.look()
 

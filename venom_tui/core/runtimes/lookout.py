@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.runtimes.configured import found_id, server
@@ -25,12 +25,16 @@ class Rhythm:
     """Seconds between two looks at a runtime."""
 
     watched: float = 2.0
-    """While somebody looks at the runtimes or their models."""
+    """While somebody looks at the runtimes or their models, or one is about to be ready."""
     resting: float = 10.0
     absent: float = 20.0
     """When it did not answer and nobody looks."""
     discovery: float = 60.0
     """Between two looks at the usual ports."""
+
+
+_Seen = tuple[RuntimeStatus, tuple[ModelInfo, ...], tuple[LoadedModel, ...]]
+"""What is known of a runtime, without what changes with every look."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,13 @@ class _Watched:
     first: asyncio.Event
     """Set when it has been asked once."""
     task: asyncio.Task[None] | None = None
+    looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    begun: int = 0
+    """Number of the last look that has begun."""
+    ended: int = 0
+    """Number of the last look that has ended."""
+    told: _Seen | None = None
+    """What was last said of it to others."""
 
 
 class Lookout:
@@ -108,6 +119,16 @@ class Lookout:
         chosen = [w for name, w in self._watched.items() if runtime_id in (None, name)]
         await asyncio.gather(*(self._look(watched) for watched in chosen))
 
+    def wake(self, runtime_id: str) -> None:
+        """Look at a runtime soon: something happened to it."""
+        if (watched := self._watched.get(runtime_id)) is not None:
+            watched.wake.set()
+
+    def tell(self, runtime_id: str) -> None:
+        """Say what has changed of a runtime that was asked by somebody else."""
+        if (watched := self._watched.get(runtime_id)) is not None:
+            self._tell(watched)
+
     async def settled(self, limit_s: float) -> bool:
         """Wait until each runtime has been asked once, at most `limit_s` seconds; return whether all have."""
         waits = [self._discovered.wait(), *(watched.first.wait() for watched in self._watched.values())]
@@ -123,18 +144,33 @@ class Lookout:
     async def _look_after(self, watched: _Watched) -> None:
         while not self._closing:
             await self._look(watched)
-            answers = watched.runtime.status().state not in (RuntimeState.UNREACHABLE, RuntimeState.FAILED)
-            wait_s = self._rhythm.watched if self._fast else self._rhythm.resting if answers else self._rhythm.absent
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(self._pause(watched.runtime.status().state)):
                     await watched.wake.wait()
             except TimeoutError:
                 continue
             watched.wake.clear()
 
+    def _pause(self, state: RuntimeState) -> float:
+        if self._fast or state in (RuntimeState.STARTING, RuntimeState.LOADING):
+            return self._rhythm.watched
+        absent = state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED)
+        return self._rhythm.absent if absent else self._rhythm.resting
+
     async def _look(self, watched: _Watched) -> None:
+        """Ask a runtime, one at a time; a look that began while one waited is as good as one's own."""
+        came = watched.begun
+        async with watched.looking:
+            if watched.ended > came:
+                return
+            number = watched.begun = watched.begun + 1
+            await self._ask(watched)
+            watched.ended = number
+            self._tell(watched)
+            watched.first.set()
+
+    async def _ask(self, watched: _Watched) -> None:
         runtime = watched.runtime
-        before = _seen(runtime)
         try:
             await runtime.look()
             if isinstance(runtime, UnidentifiedServer) and runtime.found is not None:
@@ -150,27 +186,34 @@ class Lookout:
                 await runtime.look()
         except Exception:  # noqa: BLE001 (a defect in one must not end the look at it, nor at the others)
             _log.exception("the look at runtime %s failed", runtime.id)
-        after = _seen(runtime)
-        first = not watched.first.is_set()
-        watched.first.set()
-        if first or after != before:
-            self._changed(runtime.status(), first or after[1:] != before[1:])
+
+    def _tell(self, watched: _Watched) -> None:
+        before, after = watched.told, _seen(watched.runtime)
+        watched.told = after
+        if after != before:
+            self._changed(watched.runtime.status(), before is None or after[1:] != before[1:])
 
     async def _discover(self) -> None:
         while not self._closing:
-            known = {watched.runtime.endpoint for watched in self._watched.values()}
-            for found in await discover(self._pool, known=known):
-                runtime_id = found_id(found, self._watched)
-                if runtime_id not in self._watched:
-                    origin = "found"
-                    self._add(server(runtime_id, found.kind, found.url, self._pool, self._settings, origin=origin))
-            self._discovered.set()
             self._look_for_more.clear()
+            try:
+                await self._find_more()
+            except Exception:  # noqa: BLE001 (it is looked again later, and nobody waits for it in vain)
+                _log.exception("the look for servers failed")
+            self._discovered.set()
             try:
                 async with asyncio.timeout(self._rhythm.discovery):
                     await self._look_for_more.wait()
             except TimeoutError:
                 continue
+
+    async def _find_more(self) -> None:
+        known = {watched.runtime.endpoint for watched in self._watched.values()}
+        for found in await discover(self._pool, known=known):
+            runtime_id = found_id(found, self._watched)
+            if runtime_id not in self._watched:
+                origin = "found"
+                self._add(server(runtime_id, found.kind, found.url, self._pool, self._settings, origin=origin))
 
     async def close(self) -> None:
         """Look no more."""
@@ -184,7 +227,6 @@ class Lookout:
             await asyncio.wait(tasks)
 
 
-def _seen(runtime: Runtime) -> tuple[RuntimeStatus, tuple[ModelInfo, ...], tuple[LoadedModel, ...]]:
-    """Return what is known of a runtime, without what changes with every look."""
+def _seen(runtime: Runtime) -> _Seen:
     status = replace(runtime.status(), latency_ms=None, seen_at=None)
     return status, runtime.models(), runtime.loaded()

@@ -8,6 +8,7 @@ the user set it.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
@@ -26,6 +27,7 @@ from venom_tui.core.types.runtime import RuntimeState
 _LEAVES_WITHIN_S = 30.0
 _ASK_EVERY_S = 0.1
 _LOOK_LIMIT_S = 3.0
+_WEIGHTS = re.compile(r"^FROM \S*sha256[-:]([0-9a-f]{64})$", re.MULTILINE)
 
 
 class OllamaRuntime(Runtime):
@@ -53,6 +55,8 @@ class OllamaRuntime(Runtime):
         self._loaded: tuple[OllamaModel, ...] = ()
         self._automatic: dict[str, int] = {}
         """Models that we had loaded with the server's own choice of a context -> that context."""
+        self._stand_ins: dict[str, str] = {}
+        """Models that we had loaded and that are not listed -> the one with the same weights that is."""
 
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return what `/api/ps` said last."""
@@ -88,10 +92,10 @@ class OllamaRuntime(Runtime):
             self._failed(failure)
             return
         self._loaded = tuple(ps)
-        loaded = {row.name for row in self._loaded}
-        self._models = tuple(_info(row, self.id, loaded) for row in tags)
+        loaded = {row.name: row for row in self._loaded}
+        self._models = tuple(_info(row, self.id, loaded.get(row.name)) for row in tags)
         count = len(self._models)
-        held = ", ".join(row.name for row in self._loaded) or "none"
+        held = ", ".join(loaded) or "none"
         self._reachable(
             state=RuntimeState.READY,
             latency_ms=(time.perf_counter() - begun) * 1000,
@@ -104,27 +108,33 @@ class OllamaRuntime(Runtime):
     async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
         """Look which models are loaded, and with what.
 
-        Seen on a real 0.33: a request that names the context which the model has never loads it again, also where that
-        was automatic; one that leaves it out loads a model again that was loaded with a chosen one.
+        Seen on a real 0.33: a request loads a model again when the context that it names, or the automatic one where it
+        names none, is not the one that the model has; and a load loses a pin.
         """
         self._loaded = tuple(await self.client.ps())
-        row = next((row for row in self._loaded if _same(row.name, model.name)), None)
-        keep_alive = None if row is not None and row.forever else self._keep_alive
+        row = self._row(model.name)
         thinks = model.capabilities is None or "thinking" in model.capabilities
         wants_thought = parameters.think not in (None, "off")
         plan = Plan(
-            context_length=parameters.context_length,
+            context_length=_chosen(model, parameters),
             sends_context=parameters.context_length is not None,
-            keep_alive=keep_alive,
+            keep_alive=None if row is not None and row.forever else self._keep_alive,
             thinks=thinks,
             notes=() if thinks or not wants_thought else (f"{model.name} cannot think before it answers.",),
         )
-        if row is None or plan.sends_context:
-            return plan, row is None
+        if row is None:
+            return plan, True
+        if plan.sends_context:
+            return plan, row.context_length not in (None, plan.context_length)
         # What we had loaded without a word about the context is asked so again.
         ours = row.context_length == self._automatic.get(_full(model.name))
         sends = row.context_length is not None and not ours
         return replace(plan, context_length=row.context_length, sends_context=sends), False
+
+    def _row(self, name: str) -> OllamaModel | None:
+        """Return the row of a loaded model; models that share their weights share one row, under one of their names."""
+        names = {_full(name), self._stand_ins.get(_full(name), "")}
+        return next((row for row in self._loaded if _full(row.name) in names), None)
 
     async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
         """Load a model by an empty request, and verify that it is there."""
@@ -140,15 +150,33 @@ class OllamaRuntime(Runtime):
                 ) from failure
             raise
         await self.look()
-        row = next((row for row in self._loaded if _same(row.name, model.name)), None)
+        if self._row(model.name) is None:
+            await self._find_stand_in(model.name)
+        row = self._row(model.name)
         if row is not None and row.context_length is not None and not plan.sends_context:
             self._automatic[_full(model.name)] = row.context_length
+
+    async def _find_stand_in(self, name: str) -> None:
+        """Find the loaded model that has the same weights."""
+        weights = await self._weights(name)
+        for row in self._loaded:
+            if weights and weights == await self._weights(row.name):
+                self._stand_ins[_full(name)] = _full(row.name)
+
+    async def _weights(self, name: str) -> str | None:
+        """Return the digest of a model's weights, which only its modelfile tells."""
+        modelfile = (await self.client.show(name)).get("modelfile")
+        found = _WEIGHTS.search(modelfile) if isinstance(modelfile, str) else None
+        return None if found is None else found[1]
 
     async def unload(self, model: ModelInfo) -> None:
         """Ask the model to leave; it does when it answers nobody any more."""
         await self.client.unload(model.name)
         deadline = time.monotonic() + _LEAVES_WITHIN_S
-        while any(_same(row.name, model.name) for row in await self.client.ps()):
+        while True:
+            self._loaded = tuple(await self.client.ps())
+            if self._row(model.name) is None:
+                break
             if time.monotonic() > deadline:
                 raise RuntimeTimeout(
                     f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.",
@@ -180,25 +208,27 @@ class OllamaRuntime(Runtime):
 
     async def verify(self, model: ModelInfo) -> None:
         """See that `/api/ps` lists it."""
-        rows = await self.client.ps()
-        if not any(_same(row.name, model.name) or row.digest == model.digest for row in rows):
+        self._loaded = tuple(await self.client.ps())
+        if self._row(model.name) is None:
             raise LoadFailed(f"{model.name} was loaded, but {self.client.who} does not list it.")
 
     async def close(self) -> None:
         """Nothing of it is ours."""
 
 
-def _same(one: str, other: str) -> bool:
-    """Return whether two names are one: Ollama does not tell case apart, and `:latest` may be left out."""
-    return _full(one) == _full(other)
-
-
 def _full(name: str) -> str:
+    """Return a name as it is compared: Ollama does not tell case apart, and `:latest` may be left out."""
     name = name.lower()
     return name if ":" in name.rpartition("/")[2] else f"{name}:latest"
 
 
-def _info(row: OllamaModel, runtime_id: str, loaded: set[str]) -> ModelInfo:
+def _chosen(model: ModelInfo, parameters: GenerationParameters) -> int | None:
+    """Return the context that was chosen, no longer than the model was trained for: so it is loaded in any case."""
+    chosen, trained = parameters.context_length, model.context_length
+    return chosen if chosen is None or trained is None else min(chosen, trained)
+
+
+def _info(row: OllamaModel, runtime_id: str, held: OllamaModel | None) -> ModelInfo:
     return ModelInfo(
         name=row.name,
         runtime=runtime_id,
@@ -209,7 +239,9 @@ def _info(row: OllamaModel, runtime_id: str, loaded: set[str]) -> ModelInfo:
         quantization=row.quantization,
         context_length=row.context_length,
         capabilities=row.capabilities,
-        loaded=row.name in loaded,
+        loaded=held is not None,
+        # Without a size the server does not know either.
+        vram_bytes=held.size_vram_bytes if held is not None and held.size_bytes is not None else None,
         architecture=row.family,
     )
 

@@ -7,14 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from venom_tui.core.errors import (
-    BadAnswer,
-    RuntimeBusy,
-    RuntimeRefused,
-    RuntimeTimeout,
-    RuntimeUnavailable,
-    VenomError,
-)
+from venom_tui.core.errors import CutStream, RuntimeBusy, RuntimeTimeout, RuntimeUnavailable, VenomError
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
@@ -60,8 +53,8 @@ class Runtime(ABC):
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models that it offered last; those of a server that is down are still listed, `loaded` unknown."""
-        if self._status.state is RuntimeState.UNREACHABLE:
-            return tuple(replace(model, loaded=None) for model in self._models)
+        if self._status.state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED):
+            return tuple(replace(model, loaded=None, vram_bytes=None) for model in self._models)
         return self._models
 
     @abstractmethod
@@ -174,9 +167,9 @@ def told(failure: VenomError) -> tuple[RuntimeState, str]:
         return (RuntimeState.LOADING if loading else RuntimeState.BUSY), words or "busy"
     if isinstance(failure, RuntimeTimeout):
         return RuntimeState.UNREACHABLE, "no answer in time"
+    if isinstance(failure, CutStream):
+        return RuntimeState.UNREACHABLE, failure.message
     if isinstance(failure, RuntimeUnavailable):
         refused = "refused" in words.lower() or "all connection attempts failed" in words.lower()
         return RuntimeState.UNREACHABLE, "connection refused" if refused else words or "cannot be reached"
-    if isinstance(failure, RuntimeRefused | BadAnswer):
-        return RuntimeState.FAILED, failure.message
-    return RuntimeState.UNREACHABLE, failure.message
+    return RuntimeState.FAILED, failure.message
