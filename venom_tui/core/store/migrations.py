@@ -161,7 +161,25 @@ _CATALOG = (
     "CREATE TABLE answers (question TEXT PRIMARY KEY, asked_at TEXT NOT NULL, answer TEXT NOT NULL)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content, m003_catalog)
+
+def m004_shared_operations(db: sqlite3.Connection) -> None:
+    """Operations that several processes share: who waits where, what is asked of the one that runs it, its log."""
+    for statement in _SHARED_OPERATIONS:
+        db.execute(statement)
+
+
+_SHARED_OPERATIONS = (
+    *(
+        f"ALTER TABLE operations ADD COLUMN {column} TEXT NOT NULL DEFAULT ''"
+        for column in ("queue", "claim", "arguments", "request", "log")
+    ),
+    "ALTER TABLE operations ADD COLUMN place REAL NOT NULL DEFAULT 0",
+    # Two processes never do the same thing at once: an open operation holds its claim.
+    """CREATE UNIQUE INDEX operations_claimed ON operations (claim)
+        WHERE claim <> '' AND state IN ('queued', 'running', 'paused')""",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content, m003_catalog, m004_shared_operations)
 """Never change or remove one that was released; append."""
 
 
