@@ -18,14 +18,14 @@ class FakeDriver:
     A process loads it with `environ`; that must be set when the process begins.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str) -> None:
         need("gcc")
         folder.mkdir(parents=True, exist_ok=True)
         self._file = folder / "gpus"
-        library = folder / "libnvidia-ml.so.1"
-        soname = f"-Wl,-soname,{library.name}"
+        self.library = folder / "libnvidia-ml.so.1"
+        # Without a soname: one that is loaded into the process of the tests is not found there by that name.
         subprocess.run(
-            ["gcc", "-std=gnu11", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", soname, "-o", library, _SOURCE],
+            ["gcc", "-std=gnu11", "-shared", "-fPIC", "-O1", "-Wall", "-Werror", *flags, "-o", self.library, _SOURCE],
             check=True,
         )
         self.environ = {"LD_LIBRARY_PATH": str(folder), "FAKE_NVML": str(self._file)}

@@ -2,8 +2,12 @@
  *
  *     name|uuid|total MiB|used MiB|core %|bus %|°C|mW|limit mW|MIG 0 or 1|pid:MiB,pid:MiB
  *
- * "-" for a number: not supported; "!": no permission. A line "lost": the GPU at this place fell off the bus.
- * Without the file no driver is loaded. The structures are those of nvml.h, as far as they are needed.
+ * "-" for a number: not supported; "!": no permission; "!N": the failure of that number. A line "lost": the GPU at this
+ * place fell off the bus. A first line "fails N": the driver as a whole does. A first line "waits PATH": it opens that
+ * FIFO, and so hangs until somebody writes into it. Without the file no driver is loaded.
+ *
+ * Compiled with -DOLD it is a driver that knows neither MIG nor the second kind of memory figures. The structures are
+ * those of nvml.h, as far as they are needed.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,18 +31,24 @@ static int look(void) {
     const char *path = getenv("FAKE_NVML");
     FILE *file = path ? fopen(path, "r") : NULL;
     char line[2048];
+    int failure = OK;
     if (!file) return NOT_LOADED;
     for (count = 0; count < 16 && fgets(line, sizeof line, file); count++) {
         Device *device = &devices[count];
         char *rest = line, *part;
         memset(device, 0, sizeof *device);
         line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "fails ", 6)) failure = atoi(line + 6);
+        if (!strncmp(line, "waits ", 6)) {
+            FILE *fifo = fopen(line + 6, "r");
+            if (fifo) fclose(fifo);
+        }
         device->lost = !strcmp(line, "lost");
         for (int field = 0; field < FIELDS && (part = strsep(&rest, "|")); field++)
             snprintf(device->text[field], sizeof device->text[field], "%s", part);
     }
     fclose(file);
-    return OK;
+    return failure;
 }
 
 static int find(void *handle, Device **found) {
@@ -50,12 +60,17 @@ static int find(void *handle, Device **found) {
     return (*found)->lost ? LOST : OK;
 }
 
+static int failure_of(const char *text) {
+    int code = atoi(text + 1);
+    return code ? code : NO_PERMISSION;
+}
+
 static int number(void *handle, int field, unsigned long long *value) {
     Device *device;
     int failed = find(handle, &device);
     if (failed) return failed;
     if (device->text[field][0] == '-') return NOT_SUPPORTED;
-    if (device->text[field][0] == '!') return NO_PERMISSION;
+    if (device->text[field][0] == '!') return failure_of(device->text[field]);
     *value = strtoull(device->text[field], NULL, 10);
     return OK;
 }
@@ -94,7 +109,7 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **handle) {
 int nvmlDeviceGetName(void *handle, char *buffer, unsigned length) { return text(handle, NAME, buffer, length); }
 int nvmlDeviceGetUUID(void *handle, char *buffer, unsigned length) { return text(handle, UUID, buffer, length); }
 
-int nvmlDeviceGetMemoryInfo_v2(void *handle, Memory2 *memory) {
+static int memory_of(void *handle, Memory2 *memory) {
     unsigned long long total, used;
     int failed = number(handle, TOTAL, &total);
     if (!failed) failed = number(handle, USED, &used);
@@ -108,11 +123,15 @@ int nvmlDeviceGetMemoryInfo_v2(void *handle, Memory2 *memory) {
 
 int nvmlDeviceGetMemoryInfo(void *handle, Memory *memory) {
     Memory2 whole;
-    int failed = nvmlDeviceGetMemoryInfo_v2(handle, &whole);
+    int failed = memory_of(handle, &whole);
     if (failed) return failed;
     *memory = (Memory){whole.total, whole.free, whole.used};
     return OK;
 }
+
+#ifndef OLD
+int nvmlDeviceGetMemoryInfo_v2(void *handle, Memory2 *memory) { return memory_of(handle, memory); }
+#endif
 
 int nvmlDeviceGetUtilizationRates(void *handle, Utilization *rates) {
     unsigned long long core, memory;
@@ -137,11 +156,13 @@ int nvmlDeviceGetTemperature(void *handle, int sensor, unsigned *degrees) {
 int nvmlDeviceGetPowerUsage(void *handle, unsigned *power) { return small(handle, POWER, power); }
 int nvmlDeviceGetEnforcedPowerLimit(void *handle, unsigned *limit) { return small(handle, LIMIT, limit); }
 
+#ifndef OLD
 int nvmlDeviceGetMigMode(void *handle, unsigned *current, unsigned *pending) {
     int failed = small(handle, MIG, current);
     if (!failed) *pending = *current;
     return failed;
 }
+#endif
 
 int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *length, Process *found) {
     Device *device;
@@ -151,7 +172,7 @@ int nvmlDeviceGetComputeRunningProcesses_v3(void *handle, unsigned *length, Proc
     if (failed) return failed;
     rest = device->text[PROCESSES];
     if (rest[0] == '-') return NOT_SUPPORTED;
-    if (rest[0] == '!') return NO_PERMISSION;
+    if (rest[0] == '!') return failure_of(rest);
     while (rest && rest[0] && (part = strsep(&rest, ","))) {
         unsigned pid;
         unsigned long long used;

@@ -25,6 +25,7 @@ _REASONS = {
     "NVMLError_NoPermission": "this user may not read it",
     "NVMLError_NotSupported": "this GPU does not tell it",
     "NVMLError_FunctionNotFound": "this driver is too old to tell it",
+    "NVMLLibraryMismatchError": "this driver is too old to tell it",
     "NVMLError_GpuIsLost": "the GPU is lost: it fell off the bus",
     "NVMLError_GpuNotFound": "the GPU is not found any more",
     "NVMLError_ResetRequired": "the GPU needs a reset",
@@ -163,7 +164,7 @@ class NvmlSampler:
     def _errors(self) -> tuple[type[Exception], ...]:
         if self._nvml is None:
             return (ImportError, OSError)
-        return (self._nvml.NVMLError, OSError, UnicodeDecodeError)
+        return (self._nvml.NVMLError, self._nvml.NVMLLibraryMismatchError, OSError, UnicodeDecodeError)
 
     errors = property(_errors)
 
