@@ -34,6 +34,7 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("VENOM_DISCOVERY", "0")
+    monkeypatch.setattr("venom_tui.core.settings.values.usual_hub_home", lambda: Path("/nonexistent/huggingface"))
 
 
 @pytest.fixture

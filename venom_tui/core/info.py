@@ -50,6 +50,7 @@ def collect(settings: Settings) -> Info:
             "data": str(settings.data_dir),
             "database": str(database),
             "models": str(settings.models_dir),
+            "hub_cache": str(settings.hub_cache),
             "log": str(settings.data_dir / "logs" / "venom-tui.log"),
             "config": str(settings.config_dir),
             "config_file": str(settings.config_dir / "config.toml"),

@@ -118,7 +118,7 @@ def ollama_name(name: str) -> OllamaName:
         dotted = "." in namespace and len(before) == 2
         raise UsageError(
             f"{sanitize_line(name, 60)!r} is no name for Ollama{': it takes no dot in a namespace' if dotted else ''}.",
-            hint="Names are [host/][namespace/]model[:tag], each of letters, digits, - and _, in model and tag dots too.",
+            hint="Names are [host/][namespace/]model[:tag], of letters, digits, - and _, in model and tag dots too.",
         )
     return found
 

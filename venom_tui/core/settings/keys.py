@@ -102,6 +102,18 @@ KEYS: tuple[Key, ...] = (
         True,
         "look for servers at the usual ports of this machine (plain GETs to loopback addresses)",
     ),
+    Key("HF_ENDPOINT", "text", "https://huggingface.co", "address of the Hugging Face hub, or of a mirror of it"),
+    Key("HF_TOKEN", "secret", "", "token for the hub of HF_ENDPOINT; without it the one of `hf auth login`, if any"),
+    Key("HF_HOME", "path", None, "folder of Hugging Face's files; default: huggingface/ in the folder of caches"),
+    Key("HF_HUB_CACHE", "path", None, "folder of the Hugging Face cache; default: hub/ in HF_HOME"),
+    Key("HF_HUB_OFFLINE", "bool", False, "do not contact the Hugging Face hub"),
+    Key("VENOM_OLLAMA_LIBRARY", "text", "https://ollama.com", "address of the Ollama library that is searched"),
+    Key(
+        "VENOM_OLLAMA_REGISTRY",
+        "text",
+        "https://registry.ollama.ai",
+        "address of the registry that is asked whether a model of the Ollama library has an update",
+    ),
     Key("SIMPLE_MODE_SYSTEM_PROMPT", "text", "You are a helpful AI assistant.", "system message of Direct mode"),
     Key("AI_MODE", "text", "LOCAL", "routing; HYBRID and CLOUD are not built yet", choices=("LOCAL",)),
 )

@@ -131,6 +131,23 @@ class Settings:
         given = self.text("VENOM_MODELS_DIR")
         return _absolute(given) if given else self.data_dir / "models"
 
+    @property
+    def hub_cache(self) -> Path:
+        """The folder of the Hugging Face cache (may not exist)."""
+        given = self.text("HF_HUB_CACHE")
+        return _absolute(given) if given else self.hub_home / "hub"
+
+    @property
+    def hub_home(self) -> Path:
+        """The folder of Hugging Face's files (may not exist)."""
+        given = self.text("HF_HOME")
+        return _absolute(given) if given else usual_hub_home()
+
+
+def usual_hub_home() -> Path:
+    """Return where Hugging Face keeps its files when nobody says anything."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "huggingface"
+
 
 def _absolute(given: str) -> Path:
     try:
