@@ -48,18 +48,15 @@ def test_the_object_of_an_answer(venom: Command) -> None:
     assert again["usage"]["prompt_tokens"] > usage["prompt_tokens"], "the conversation goes along"
 
 
-def test_the_prompt_is_argument_stdin_and_files_in_this_order(venom: Command, tmp_path: Path) -> None:
-    notes = tmp_path / "notes.txt"
-    notes.write_text("```\nThe keyword is heron.\n```\n")
-    done = venom("chat", "Repeat the keyword.", "--file", str(notes), "--system", "Be brief.", stdin="It is a bird.\n")
+def test_the_prompt_is_argument_and_stdin_in_this_order(venom: Command) -> None:
+    done = venom("chat", "Repeat the keyword.", "--system", "Be brief.", stdin="It is a bird.\n")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     assert done.stdout.endswith("\n")
     assert "\x1b" not in done.stdout
     assert done.stderr == "", "without a terminal nothing but the answer is said"
     role, state, text = venom.messages()[0]
-    expected = "Repeat the keyword.\n\nIt is a bird.\n\nFile notes.txt:\n````\n```\nThe keyword is heron.\n```\n````"
-    assert (role, state, text) == ("user", "complete", expected)
+    assert (role, state, text) == ("user", "complete", "Repeat the keyword.\n\nIt is a bird.")
     assert venom.messages()[1][2] == done.stdout.removesuffix("\n")
 
 

@@ -14,12 +14,13 @@ import click
 from venom_tui.cli.failures import failure_of_turn
 from venom_tui.cli.options import Seconds, check_writable, json_option, runtime_option
 from venom_tui.cli.output import json_text, note, put
-from venom_tui.cli.prompt import read_prompt
+from venom_tui.cli.prompt import read_prompt, read_schema
 from venom_tui.cli.running import run_with_core
 from venom_tui.cli.stream import TextStream
 from venom_tui.core.errors import Interrupted, RuntimeTimeout, UsageError
-from venom_tui.core.types.session import MessageState
-from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent, TurnStatus
+from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.session import THINKING, MessageState
+from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent, TurnNotice, TurnStatus, TurnToolCall
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -37,6 +38,11 @@ class _Asked:
     runtime: str | None
     session: str | None
     system: str | None
+    files: tuple[Path, ...]
+    schema: dict[str, object] | None
+    think: str | None
+    context: int | None
+    leave_out_oldest: bool
     timeout_s: float | None
     save: bool
     as_json: bool
@@ -54,8 +60,12 @@ class _Asked:
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Text file that goes with the prompt; may be given several times.",
+    help="Text file or image that goes with the prompt; may be given several times.",
 )
+@click.option("--schema", metavar="FILE|json", help="JSON schema that the answer must fit; `json`: any JSON.")
+@click.option("--think", type=click.Choice(THINKING), help="Whether, or how much, the model thinks before it answers.")
+@click.option("--context", type=click.IntRange(min=256), metavar="TOKENS", help="Context, from now on in this session.")
+@click.option("--leave-out-oldest", is_flag=True, help="Leave the oldest messages out where the session does not fit.")
 @click.option(
     "--timeout",
     "timeout_s",
@@ -75,6 +85,10 @@ def command(
     session: str | None,
     system: str | None,
     files: tuple[Path, ...],
+    schema: str | None,
+    think: str | None,
+    context: int | None,
+    leave_out_oldest: bool,
     timeout_s: float | None,
     no_save: bool,
     as_json: bool,
@@ -90,20 +104,46 @@ def command(
             )
         if system is not None:
             raise UsageError("--system is for new sessions; this one has its own.", hint="Leave --system out.")
-    asked = _Asked(mode, model, runtime, None if session == "new" else session, system, timeout_s, not no_save, as_json)
-    text = read_prompt(prompt, files)
+    asked = _Asked(
+        mode,
+        model,
+        runtime,
+        None if session == "new" else session,
+        system,
+        files,
+        None if schema is None else read_schema(schema),
+        think,
+        context,
+        leave_out_oldest,
+        timeout_s,
+        not no_save,
+        as_json,
+    )
+    text = read_prompt(prompt, may_be_empty=bool(files))
     run_with_core(lambda core: _turn(core, text, asked), flags)
 
 
 async def _turn(core: Core, text: str, asked: _Asked) -> None:
     check_writable(core.settings, "it sends nothing to a model")
     # Decided once before anything is written: a mistyped model must leave no session behind.
-    await core.chat.route(text, mode=asked.mode, model=asked.model, runtime=asked.runtime)
+    attachments = [await core.chat.attach(path) for path in asked.files]
+    await core.chat.route(text, attachments=attachments, mode=asked.mode, model=asked.model, runtime=asked.runtime)
     if asked.session is not None:
         session = await core.sessions.get(asked.session)
     else:
         session = await core.sessions.create(system=asked.system or "", temporary=not asked.save)
-    request_id = await core.chat.send(session.id, text, mode=asked.mode, model=asked.model, runtime=asked.runtime)
+    request_id = await core.chat.send(
+        session.id,
+        text,
+        attachments=attachments,
+        mode=asked.mode,
+        model=asked.model,
+        runtime=asked.runtime,
+        parameters=GenerationParameters(think=asked.think),
+        schema=asked.schema,
+        context_length=asked.context,
+        leave_out_oldest=asked.leave_out_oldest,
+    )
     kept = f"What came is kept in session {session.id}." if asked.save else ""
     printer = _Printer(asked.as_json)
     try:
@@ -157,8 +197,10 @@ def _object(ended: TurnEnded, asked: _Asked) -> dict[str, object]:
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "tokens_per_second": usage.tokens_per_second,
+            "estimated": usage.estimated,
         },
         "finish_reason": message.finish_reason or "stop",
+        **({"tool_calls": message.tool_calls} if message.tool_calls else {}),
     }
 
 
@@ -174,6 +216,7 @@ class _Printer:
         self._stream = None if as_json else TextStream()
         self._statuses = not as_json and sys.stderr.isatty()
         self._wrote = False
+        self._notes: list[str] = []
 
     async def follow(self, events: AsyncIterator[TurnEvent]) -> TurnEnded:
         """Print until the turn has ended; return how."""
@@ -181,6 +224,10 @@ class _Printer:
             match event:
                 case TurnStatus(text=text) if self._statuses and not self._wrote:
                     note(f"{text} …")
+                case TurnNotice(text=text):
+                    self._note(f"venom-tui: {text}")
+                case TurnToolCall(call=call):
+                    self._note(f"venom-tui: the model calls for {call.name} with {call.arguments}; nothing was run.")
                 case TurnDelta(text=text):
                     self._write(text)
                 case TurnEnded(message=message):
@@ -188,6 +235,13 @@ class _Printer:
                         self._write(message.content)
                     return event
         raise AssertionError("a turn ended without saying so")
+
+    def _note(self, text: str) -> None:
+        """Say something beside the answer: at once before it begins, else when it has ended, not in its middle."""
+        if self._wrote and self._stream is not None:
+            self._notes.append(text)
+        else:
+            note(text)
 
     def _write(self, text: str) -> None:
         self._wrote = self._wrote or bool(text)
@@ -198,6 +252,9 @@ class _Printer:
         """End the line and wait until all is written."""
         if self._stream is not None:
             await self._stream.end()
+        for text in self._notes:
+            note(text)
+        self._notes.clear()
 
     async def give_up(self) -> None:
         """End the line, without waiting long for somebody who does not read."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from venom_tui.core.errors import Interrupted, UsageError, VenomError
+from venom_tui.core.errors import ContextOverflow, Interrupted, UsageError, VenomError
 
 if TYPE_CHECKING:
     import click
@@ -109,7 +109,10 @@ def failure_of_turn(ended: TurnEnded) -> VenomError:
     if not ended.error_code:
         return Interrupted("The answer was interrupted.", hint=f"What came is kept in session {ended.session_id}.")
     kind = next((kind for kind in error_kinds() if kind.code == ended.error_code), VenomError)
-    return kind(ended.error, hint=ended.hint, server_message=ended.server_message)
+    failure = kind(ended.error, hint=ended.hint, server_message=ended.server_message)
+    if isinstance(failure, ContextOverflow):
+        failure.prompt_tokens, failure.context_length = ended.prompt_tokens, ended.context_length
+    return failure
 
 
 def error_kinds(root: type[VenomError] = VenomError) -> Iterator[type[VenomError]]:

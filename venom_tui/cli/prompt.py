@@ -1,12 +1,11 @@
-"""Puts a prompt together: the argument, then standard input, then files."""
+"""Puts a prompt together: the argument, then standard input; and reads the schema of an answer."""
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import select
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 from venom_tui.cli.output import note
@@ -14,24 +13,24 @@ from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
 
 _LONGEST_BYTES = 16 * 1024 * 1024
+_LONGEST_SCHEMA_BYTES = 256 * 1024
 _SILENCE_S = 2.0
 """Seconds after which somebody is told that standard input is waited for."""
 
 
-def read_prompt(argument: str | None, files: Sequence[Path]) -> str:
+def read_prompt(argument: str | None, *, may_be_empty: bool = False) -> str:
     """Return the whole prompt.
 
     Standard input is read to its end unless it is a terminal or `-` is not needed; `-` as argument means it alone.
 
     Raises:
-        UsageError: there is no prompt, a file cannot be read, or something is no text.
+        UsageError: there is no prompt though there must be one, or standard input is no text.
     """
     parts = [] if argument in (None, "-") else [str(argument)]
     if sys.stdin is not None and not sys.stdin.isatty():
-        parts.append(_standard_input(waited_for=not parts))
-    parts += [_attached(file) for file in files]
+        parts.append(_standard_input(waited_for=not parts and not may_be_empty))
     prompt = "\n\n".join(part for part in parts if part.strip())
-    if not prompt:
+    if not prompt and not may_be_empty:
         raise UsageError("There is no prompt.", hint='Give one: `venom-tui chat "…"`, or send it to standard input.')
     return prompt
 
@@ -49,24 +48,6 @@ def _standard_input(*, waited_for: bool) -> str:
     return _text(bytes(found), "Standard input").strip("\n")
 
 
-def _attached(file: Path) -> str:
-    name = sanitize_line(file.name, 120)
-    try:
-        if file.stat().st_size > _LONGEST_BYTES:
-            raise UsageError(f"{name} is larger than 16 MiB.", hint="No model takes that much.")
-        with file.open("rb") as opened:
-            found = opened.read(_LONGEST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{sanitize_line(str(file))} cannot be read: {error.strerror}.") from None
-    if len(found) > _LONGEST_BYTES:
-        raise UsageError(f"{name} is longer than 16 MiB.", hint="No model takes that much.")
-    text = _text(found, name).rstrip("\n")
-    # A fence longer than any in the text, so that nothing in it can end it.
-    longest = max((len(run) for run in re.findall(r"`{3,}", text)), default=2)
-    fence = "`" * (longest + 1)
-    return f"File {name}:\n{fence}\n{text}\n{fence}"
-
-
 def _text(data: bytes, name: str) -> str:
     try:
         text = data.decode("utf-8-sig")
@@ -75,3 +56,31 @@ def _text(data: bytes, name: str) -> str:
     if "\0" in text:
         raise UsageError(f"{name} is no UTF-8 text.", hint="Only text can be sent to a model here.")
     return text
+
+
+def read_schema(text: str) -> dict[str, object]:
+    """Return the schema that an answer must fit: of `json` any, else of a JSON object or of a file that holds one.
+
+    Raises:
+        UsageError: it is no JSON object, or the file cannot be read.
+    """
+    if text == "json":
+        return {}
+    if not text.lstrip().startswith("{"):
+        name = sanitize_line(text, 200)
+        try:
+            with Path(text).open("rb") as file:
+                found = file.read(_LONGEST_SCHEMA_BYTES + 1)
+        except (OSError, ValueError) as error:
+            words = (error.strerror if isinstance(error, OSError) else None) or "it is no path"
+            raise UsageError(f"The schema {name} cannot be read: {words}.") from None
+        if len(found) > _LONGEST_SCHEMA_BYTES:
+            raise UsageError(f"The schema {name} is longer than 256 KiB.")
+        text = _text(found, name)
+    try:
+        schema = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError("The schema is no JSON.", server_message=sanitize_line(str(error))) from None
+    if not isinstance(schema, dict):
+        raise UsageError("A schema is a JSON object.", hint="--schema json asks for any JSON.")
+    return schema

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venom_tui.cli.options import check_writable, confirm, json_option
-from venom_tui.cli.output import data_of, paint, put, show, table, when
+from venom_tui.cli.output import data_of, paint, put, show, size, table, when
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.sanitize import sanitize
 from venom_tui.core.types.session import Message, MessageState, Role, SearchHit, Session
@@ -57,7 +57,7 @@ def show_session(flags: dict[str, Any], session_id: str, limit: int | None, as_j
 
     async def work(core: Core) -> tuple[Session, list[Message]]:
         session = await core.sessions.get(session_id)
-        messages = await core.sessions.messages(session.id, limit=limit)
+        messages = await core.sessions.messages(session.id, limit=limit, data=False)
         # Read again: looking at the messages may have found out that their writer is dead.
         return await core.sessions.get(session.id), messages
 
@@ -68,10 +68,15 @@ def show_session(flags: dict[str, Any], session_id: str, limit: int | None, as_j
 def _conversation(session: Session, messages: list[Message]) -> list[str]:
     lines = [paint(_title(session), "bold"), f"{session.id}, {when(session.created_at)} to {when(session.updated_at)}"]
     for message in messages:
-        lines += ["", paint(_heading(message), "dim"), sanitize(message.content)]
+        lines += ["", paint(_heading(message), "dim"), sanitize(message.content), *_beside(message)]
         if message.error:
             lines.append(sanitize(message.error))
     return lines
+
+
+def _beside(message: Message) -> list[str]:
+    files = [paint(f"+ {one.name}, {size(one.size_bytes)}", "dim") for one in message.attachments]
+    return files + [paint(f"calls for {call.name} with {call.arguments}", "dim") for call in message.tool_calls]
 
 
 def _heading(message: Message) -> str:
