@@ -160,7 +160,10 @@ class EventBus:
 
     @contextmanager
     def subscribe(self) -> Iterator[Subscription]:
-        """Receive the events from now on: `with bus.subscribe() as events: async for event in events: …`."""
+        """Receive the events from now on: `with bus.subscribe() as events: async for event in events: …`.
+
+        After the block the iteration ends with what is pending.
+        """
         subscription = Subscription()
         if self._closed:
             subscription.close()
@@ -169,6 +172,7 @@ class EventBus:
             yield subscription
         finally:
             self._subscriptions.remove(subscription)
+            subscription.close()
 
     def close(self) -> None:
         """End every subscription."""
