@@ -111,6 +111,24 @@ async def test_a_line_of_8_mb_is_taken_and_one_of_32_mb_is_not(wire: Wire, pool:
             await text(wire, pool, server.url)
 
 
+async def test_a_connection_that_is_not_kept_as_was_said(wire: Wire, pool: HttpPool) -> None:
+    """llama-server's router closes some connections after an answer without a word."""
+
+    async def closes(exchange: Exchange) -> None:
+        await exchange.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+        await exchange.reader.readuntil(b"\r\n\r\n")  # the next request comes, and meets nobody
+
+    async def resets(exchange: Exchange) -> None:
+        await closes(exchange)
+        exchange.reset()
+
+    async with serving(closes, closes, resets, sends(wire.answer("here"))) as server:
+        client = wire.make(pool, server.url, None)
+        for _ in range(3):
+            assert await client.get("/health") == {}
+        assert await text(wire, pool, server.url) == "here"
+
+
 # ---------------------------------------------------------------------- no answer
 
 

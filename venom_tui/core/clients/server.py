@@ -72,21 +72,23 @@ class ServerClient:
         query: Mapping[str, str] | None,
     ) -> AsyncIterator[httpx.Response]:
         client = self._pool.client_for(self.base_url)
-        content = None if body is None else json.dumps(body)
-        headers = self._headers if body is None else {**self._headers, **_JSON}
         async with (
             translated(self.who, self.base_url),
             asyncio.timeout(timeout_s),  # of the whole answer; httpx's own counts from one byte to the next
-            client.stream(
+        ):
+            request = client.build_request(
                 method,
                 self.base_url + path,
-                headers=headers,
-                content=content,
+                headers=self._headers if body is None else {**self._headers, **_JSON},
+                content=None if body is None else json.dumps(body),
                 params=query,
                 timeout=httpx.Timeout(timeout_s, connect=timeout_s or http.CONNECT_TIMEOUT_S),
-            ) as response,
-        ):
-            yield response
+            )
+            response = await _send(client, request)
+            try:
+                yield response
+            finally:
+                await cancel_safe_close(response)
 
     @asynccontextmanager
     async def streamed(
@@ -101,10 +103,32 @@ class ServerClient:
         async with translated(self.who, self.base_url):
             headers = {**self._headers, **_JSON, "accept": accept}
             request = client.build_request("POST", self.base_url + path, headers=headers, content=json.dumps(body))
-            response = await client.send(request, stream=True)
+            response = await _send(client, request)
             try:
                 if not response.is_success:
                     raise status_error(response, await read_body(response, self.who), self.who)
                 yield response
             finally:
                 await cancel_safe_close(response)
+
+
+async def _send(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+    """Send a request; on another connection where the one at hand turns out to be closed already.
+
+    A server may close a connection that it said it keeps: llama-server's router does after some answers. The request
+    then met nobody, which is no failure.
+    """
+    while True:
+        fresh = False
+
+        async def trace(name: str, _facts: object) -> None:
+            nonlocal fresh
+            fresh = fresh or name.startswith("connection.connect")
+
+        request.extensions["trace"] = trace
+        try:
+            return await client.send(request, stream=True)
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError) as error:
+            unheard = not isinstance(error, httpx.RemoteProtocolError) or "without sending" in str(error)
+            if fresh or not unheard:
+                raise

@@ -90,9 +90,10 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         try:
             await self.client.load(model.name)
         except RuntimeRefused as failure:
-            raise LoadFailed(
-                f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
-            ) from failure
+            if "already" not in failure.server_message:  # somebody else has just asked for it
+                raise LoadFailed(
+                    f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
+                ) from failure
         deadline = time.monotonic() + _LOADED_WITHIN_S
         while True:
             row = await self._row(model.name)
@@ -113,7 +114,11 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         """Tell the router to unload it, and wait until it has."""
         if not self._router:
             await super().unload(model)
-        await self.client.unload(model.name)
+        try:
+            await self.client.unload(model.name)
+        except RuntimeRefused as failure:
+            if "not running" not in failure.server_message:
+                raise
         deadline = time.monotonic() + _LEAVES_WITHIN_S
         while _state(await self._row(model.name)) not in ("unloaded", ""):
             if time.monotonic() > deadline:

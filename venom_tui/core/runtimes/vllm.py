@@ -6,7 +6,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from venom_tui.core.clients.openai_compatible import messages_of
-from venom_tui.core.errors import RuntimeBusy, RuntimeFailure, RuntimeRefused
+from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeFailure, RuntimeRefused
 from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
@@ -22,17 +22,28 @@ class VllmRuntime(OpenAIServerRuntime):
     async def _facts(self, rows: list[dict[str, Any]]) -> dict[str, object]:
         version = await self._where_there(self.client.get("/version", timeout_s=LOOK_LIMIT_S))
         told = version.get("version") if isinstance(version, dict) else None
+        await self._check_engine()
+        self._loaded = tuple(
+            LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_length(row)) for row in rows
+        )
+        names = ", ".join(model.name for model in self._loaded)
+        return {"version": sanitize_line(str(told), 40) if told else None, "detail": f"serves {names}"}
+
+    async def verify(self, model: ModelInfo) -> None:
+        """See that it offers the model, and that its engine works."""
+        await super().verify(model)
+        try:
+            await self._check_engine()
+        except RuntimeFailure as failure:
+            raise LoadFailed(f"{model.name} cannot answer: {failure.message}.") from failure
+
+    async def _check_engine(self) -> None:
         try:
             await self._where_there(self.client.text("/health", timeout_s=LOOK_LIMIT_S))
         except RuntimeBusy as busy:  # it lists its model still
             raise RuntimeFailure(
                 f"the engine of {self.client.who} has ended", server_message=busy.server_message
             ) from busy
-        self._loaded = tuple(
-            LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_length(row)) for row in rows
-        )
-        names = ", ".join(model.name for model in self._loaded)
-        return {"version": sanitize_line(str(told), 40) if told else None, "detail": f"serves {names}"}
 
     async def _where_there(self, asking: Awaitable[Any]) -> Any:
         """Return an answer, None where a proxy that stands before it does not know the path."""
