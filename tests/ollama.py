@@ -99,6 +99,8 @@ class FakeOllama:
             return says({"models": list(self.loaded.values())})
         if target in ("POST /api/generate", "POST /api/chat", "POST /api/show"):
             return self._of_model(target, exchange.json)
+        if target in ("DELETE /api/delete", "POST /api/copy"):
+            return self._of_names(exchange.json)
         return replays("not-found-path")
 
     def _tag(self, name: str) -> dict[str, Any]:
@@ -132,6 +134,22 @@ class FakeOllama:
             self.loaded.pop(name, None)
             return replays("unload")
         return replays("load-generate")
+
+    def _of_names(self, body: dict[str, Any]) -> Script:
+        """Remove a model, or give it another name; one that is loaded stays in memory."""
+        name = body["source"] if "source" in body else body["model"]
+        found = name if ":" in name.rpartition("/")[2] else f"{name}:latest"
+        if found not in self.models:
+            words = f'model "{name}" not found' if "source" in body else f"model '{name}' not found"
+            return says({"error": words}, "404 Not Found")
+        if "source" in body:
+            copy = body["destination"]
+            copy = copy if ":" in copy.rpartition("/")[2] else f"{copy}:latest"
+            self.models[copy] = dict(self.models[found])
+            self.twins[copy] = self.twins.get(found, found)
+            return replays("copy")
+        del self.models[found]
+        return replays("delete")
 
     def _load(self, name: str, body: dict[str, Any]) -> None:
         context = body.get("options", {}).get("num_ctx", AUTOMATIC)

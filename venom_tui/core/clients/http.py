@@ -38,6 +38,8 @@ FIRST_BYTE_TIMEOUT_S = 600.0
 """A long prompt is read for minutes before its first token; a load behind a request takes as long."""
 LARGEST_ANSWER = 16 * 1024 * 1024
 """Bytes of a whole answer, or of one line of a stream."""
+_LARGE_JSON = 256 * 1024
+"""Bytes from which on JSON is read in a thread."""
 _LARGEST_ERROR = 65_536
 """Bytes that are read of the page of an error."""
 _CUT_WORDS = re.compile("disconnected|closed connection|without sending")
@@ -179,7 +181,8 @@ async def read_json(response: httpx.Response, who: str) -> Any:
     if not response.is_success:
         raise status_error(response, body, who)
     try:
-        return json.loads(body)
+        # A large one would hold the loop up for as long as a screen takes to be drawn.
+        return json.loads(body) if len(body) < _LARGE_JSON else await asyncio.to_thread(json.loads, body)
     except (ValueError, RecursionError):
         raise BadAnswer(
             f"{who} answered with something that is not JSON.", server_message=sanitize_line(_text(body), 200)

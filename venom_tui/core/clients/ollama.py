@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from venom_tui.core.clients.http import error_of_words, server_words
+from venom_tui.core.clients.http import error_of_words, read_body, server_words, status_error
 from venom_tui.core.clients.ndjson import NdjsonDecoder
 from venom_tui.core.clients.server import ServerClient
 from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
@@ -81,6 +81,30 @@ class OllamaClient(ServerClient):
         if not isinstance(answer, dict):
             raise BadAnswer(f"{self.who} described {sanitize_line(name, 60)} in a shape that is not known.")
         return answer
+
+    async def delete(self, name: str, *, timeout_s: float = 60.0) -> None:
+        """Remove a model, and with it what no other model holds; one that is loaded stays in memory.
+
+        Raises:
+            RuntimeFailure: what the server did or said; that it is not there is a RuntimeRefused of a ModelNotFound.
+        """
+        # Older servers know it as `name`.
+        await self._tell("DELETE", "/api/delete", {"model": name, "name": name}, timeout_s)
+
+    async def copy(self, source: str, destination: str, *, timeout_s: float = 60.0) -> None:
+        """Give a model another name; a model that has that name already is replaced without a word.
+
+        Raises:
+            RuntimeFailure: what the server did or said.
+        """
+        await self._tell("POST", "/api/copy", {"source": source, "destination": destination}, timeout_s)
+
+    async def _tell(self, method: str, path: str, body: Mapping[str, object], timeout_s: float) -> None:
+        """Ask for something whose answer is empty."""
+        async with self._answer(method, path, body, timeout_s, None) as response:
+            said = await read_body(response, self.who)
+            if not response.is_success:
+                raise status_error(response, said, self.who)
 
     async def load(
         self, name: str, *, keep_alive: str | float | None = None, options: Mapping[str, object] | None = None
