@@ -229,6 +229,7 @@ class _Handler(BaseHTTPRequestHandler):
         rows = [one.row() for one in self.hub.repositories.values() if words in one.id.lower()]
         wanted = set(query.get("filter", []))
         rows = [row for row in rows if wanted <= set(row["tags"])]
+        rows = [row for row in rows if query.get("pipeline_tag") in (None, [row.get("pipeline_tag")])]
         order: Callable[[dict[str, Any]], Any] = lambda row: row.get(query.get("sort", ["downloads"])[0]) or 0  # noqa: E731
         rows.sort(key=order, reverse=True)
         self._json(rows[: int(query.get("limit", ["1000"])[0])])
