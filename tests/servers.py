@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 import struct
@@ -197,7 +198,8 @@ def forwards(url: Callable[[], str]) -> Script:
         reader, writer = await asyncio.open_connection(there.hostname, there.port)
         gone = asyncio.create_task(exchange.gone())
         try:
-            writer.write(exchange.raw)
+            # One exchange a connection: a client that sent another one on the same would wait for ever.
+            writer.write(re.sub(rb"(?i)\r\nconnection: keep-alive", b"\r\nconnection: close", exchange.raw, count=1))
             await writer.drain()
             while True:
                 more = asyncio.create_task(reader.read(65536))
