@@ -12,6 +12,7 @@ import httpx
 
 from venom_tui.core.clients import http
 from venom_tui.core.clients.http import HttpPool, cancel_safe_close, read_body, read_json, status_error, translated
+from venom_tui.core.errors import VenomError
 
 _JSON = {"content-type": "application/json"}
 
@@ -27,6 +28,7 @@ class ServerClient:
         self.base_url = base_url.rstrip("/")
         self.who = who
         self._pool = pool
+        self._key = api_key or ""
         self._headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
 
     async def get(self, path: str, *, timeout_s: float = 5.0, query: Mapping[str, str] | None = None) -> Any:
@@ -63,6 +65,19 @@ class ServerClient:
             return body.decode("utf-8", "replace")
 
     @asynccontextmanager
+    async def _translated(self) -> AsyncIterator[None]:
+        """Turn failures inside the block into sentences; the key is in none of them, even if the server repeats it."""
+        try:
+            async with translated(self.who, self.base_url):
+                yield
+        except VenomError as failure:
+            if self._key:
+                failure.message = failure.message.replace(self._key, "…")
+                failure.server_message = failure.server_message.replace(self._key, "…")
+                failure.args = (failure.message,)
+            raise
+
+    @asynccontextmanager
     async def _answer(
         self,
         method: str,
@@ -73,7 +88,7 @@ class ServerClient:
     ) -> AsyncIterator[httpx.Response]:
         client = self._pool.client_for(self.base_url)
         async with (
-            translated(self.who, self.base_url),
+            self._translated(),
             asyncio.timeout(timeout_s),  # of the whole answer; httpx's own counts from one byte to the next
         ):
             request = client.build_request(
@@ -100,7 +115,7 @@ class ServerClient:
             RuntimeFailure: the status is no success, or the stream fails inside the block.
         """
         client = self._pool.client_for(self.base_url)
-        async with translated(self.who, self.base_url):
+        async with self._translated():
             headers = {**self._headers, **_JSON, "accept": accept}
             request = client.build_request("POST", self.base_url + path, headers=headers, content=json.dumps(body))
             response = await _send(client, request)

@@ -24,6 +24,8 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}\Z")
 _FIELDS = frozenset({"url", "kind", "key_env", "key_file"})
 _OURS = frozenset({"embedded", "google"})
 _LARGEST_KEY = 16_384
+_KEY = re.compile(r"[!-~]*")
+"""What may stand in a header; anything else would be refused there, in a sentence that repeats it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,23 +83,32 @@ def key_of(table: RuntimeTable, environ: Mapping[str, str] | None = None) -> str
     """Return the key of a server from its variable or file, None when none is named (a small synchronous read).
 
     Raises:
-        UsageError: the file cannot be read, or others may read it. The key itself is never part of the sentence.
+        UsageError: the file cannot be read, or others may read it, or what stands there can be no key. The key itself
+            is never part of the sentence.
     """
     environ = os.environ if environ is None else environ
     if table.key_env:
-        return environ.get(table.key_env, "").strip() or None
-    if not table.key_file:
+        where, key = f"The variable {sanitize_line(table.key_env, 60)}", environ.get(table.key_env, "").strip()
+    elif table.key_file:
+        where, key = _key_file(table.key_file)
+    else:
         return None
-    path = Path(table.key_file).expanduser()
+    if not _KEY.fullmatch(key):
+        raise UsageError(f"{where} holds no key.", hint="A key is one word of plain characters, on one line.")
+    return key or None
+
+
+def _key_file(given: str) -> tuple[str, str]:
+    """Return a file as it is named in sentences, and what it holds."""
+    where = f"The key file {sanitize_line(given, 200)}"
     try:
-        mode = path.stat().st_mode
-        if stat.S_IMODE(mode) & 0o077:
-            raise UsageError(
-                f"The key file {path} may be read by others, so it is not used.",
-                hint=f"chmod 600 {path} keeps it yours.",
-            )
-        with path.open(encoding="utf-8") as file:
-            return file.read(_LARGEST_KEY).strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"The key file {path} cannot be read: {reason}.") from None
+        with Path(given).expanduser().open(encoding="utf-8") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise UsageError(
+                    f"{where} may be read by others, so it is not used.", hint="chmod 600 makes it yours alone."
+                )
+            return where, file.read(_LARGEST_KEY).strip()
+    except (OSError, ValueError, RuntimeError) as error:  # not there, not UTF-8 or no path, a home that is not known
+        reason = "its home folder is not known" if isinstance(error, RuntimeError) else "it is no text file"
+        reason = error.strerror or reason if isinstance(error, OSError) else reason
+        raise UsageError(f"{where} cannot be read: {reason}.") from None
