@@ -7,6 +7,9 @@ VenomError
 │   └── ModelNotFound
 ├── AmbiguousModel          one name, two runtimes                         exit 2
 ├── ReadOnly                a change was asked for in read-only mode
+├── Offline                 somebody outside had to be asked, which is switched off
+├── ModelInUse              the model that answers was to be removed
+├── NotRemovable            a model that is not venom-tui's to remove
 ├── Declined                a question was answered with no, or there was nobody to ask
 ├── RuntimeFailure          what a runtime did, with its own words
 │   ├── RuntimeUnavailable  refused, unreachable, not started
@@ -92,6 +95,24 @@ class ReadOnly(VenomError):
     """A change was asked for while venom-tui runs read-only."""
 
     code = "read_only"
+
+
+class Offline(VenomError):
+    """Somebody outside this machine had to be asked, which is switched off."""
+
+    code = "offline"
+
+
+class ModelInUse(VenomError):
+    """A model was to be removed that answers the next prompt."""
+
+    code = "model_in_use"
+
+
+class NotRemovable(VenomError):
+    """A model was to be removed that is not venom-tui's to remove."""
+
+    code = "not_removable"
 
 
 class Declined(VenomError):
