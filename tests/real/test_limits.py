@@ -2,74 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.core.support import COUNTING, ended, open_core, turn
+from tests.real.place import SHORT, Place, at, end_of
 from tests.real.servers.llama_server import LlamaFactory, RouterFactory
 from tests.real.servers.ollama import OllamaFactory
 from tests.real.servers.vllm import VllmServer
 from tests.servers import forwards, serving
-from venom_tui.core.core import Core
 from venom_tui.core.types.context import ContextUse
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.session import MessageState
-from venom_tui.core.types.turn import TurnEnded, TurnEvent, TurnNotice
+from venom_tui.core.types.turn import TurnEvent, TurnNotice
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
-SHORT = GenerationParameters(max_tokens=5, temperature=0)
 LONG = GenerationParameters(max_tokens=60, temperature=0)
 ENDLESS: dict[str, object] = {"type": "array", "items": {"type": "integer"}, "minItems": 200}
 """No answer that fits this ends soon, whatever the model would like."""
 
 
-@dataclass
-class Place:
-    """A core with one real server, and the model that answers there."""
-
-    core: Core
-    runtime: str
-    model: str
-    context: int
-
-    async def send(
-        self,
-        session_id: str,
-        text: str,
-        parameters: GenerationParameters = SHORT,
-        schema: dict[str, object] | None = None,
-    ) -> list[TurnEvent]:
-        """Send a prompt and return all events of its turn."""
-        request_id = await self.core.chat.send(
-            session_id, text, model=self.model, runtime=self.runtime, parameters=parameters, schema=schema
-        )
-        return await turn(self.core, request_id)
-
-
-@asynccontextmanager
-async def at(folder: Path, kind: str, url: str, model: str, context: int) -> AsyncIterator[Place]:
-    """Open a core that knows one server."""
-    config = folder / "config"
-    config.mkdir(exist_ok=True)
-    (config / "config.toml").write_text(f'[runtimes.box]\nurl = "{url}"\nkind = "{kind}"\n')
-    async with open_core(folder) as core:
-        await core.runtimes.settled(5)
-        yield Place(core, "box", model, context)
-
-
 def told(events: list[TurnEvent]) -> list[str]:
     return [one.text for one in events if isinstance(one, TurnNotice)]
-
-
-def end_of(events: list[TurnEvent]) -> TurnEnded:
-    last = events[-1]
-    assert isinstance(last, TurnEnded)
-    return last
 
 
 async def check_overflow(place: Place) -> None:
