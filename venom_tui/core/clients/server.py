@@ -117,7 +117,15 @@ class ServerClient:
         client = self._pool.client_for(self.base_url)
         async with self._translated():
             headers = {**self._headers, **_JSON, "accept": accept}
-            request = client.build_request("POST", self.base_url + path, headers=headers, content=json.dumps(body))
+            request = client.build_request(
+                "POST",
+                self.base_url + path,
+                headers=headers,
+                content=json.dumps(body),
+                timeout=httpx.Timeout(
+                    http.FIRST_BYTE_TIMEOUT_S, connect=http.CONNECT_TIMEOUT_S, pool=http.CONNECT_TIMEOUT_S
+                ),
+            )
             response = await _send(client, request)
             try:
                 if not response.is_success:
