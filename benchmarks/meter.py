@@ -39,11 +39,26 @@ class Meter(Terminal):
         rate: int = 0,
     ) -> None:
         super().__init__(argv, columns=columns, rows=rows, env=env, home=home, rate=rate, cwd=REPOSITORY)
+        self._used: list[float] = []
+        """The program's CPU seconds at each arrival."""
+
+    def _available(self, most: int) -> bytes:
+        data = super()._available(most)
+        if data:
+            try:
+                self._used.append(cpu_seconds(self.process.pid))
+            except OSError:  # it has ended
+                self._used.append(0.0)
+        return data
 
     @property
     def cpu(self) -> float:
         """CPU seconds of the program itself, without its children."""
         return cpu_seconds(self.process.pid)
+
+    def cpu_at(self, moment: float) -> float:
+        """Return the CPU seconds that the program had used when something was read at this moment."""
+        return next(used for used, (at, _) in zip(self._used, self.arrivals, strict=False) if at >= moment)
 
     @property
     def size(self) -> int:

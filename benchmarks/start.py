@@ -41,25 +41,17 @@ class Runs:
 def start_and_quit(argv: list[str], runs: Runs, *, ready: str | None) -> None:
     """Start a program, let it come to rest, quit it."""
     with Meter(argv) as terminal:
-        painted_cpu = _cpu_at_paint(terminal)
-        if ready is not None:
-            terminal.wait_for(ready)
+        time.sleep(0.3)  # looking at the screen while it starts would slow it down
+        terminal.wait_for(ready or "row 19")
         terminal.wait_quiet(0.6)
         runs.start_cpu.append(terminal.cpu)
         sent = time.monotonic()
         terminal.send("ctrl+q")
         runs.end.append(terminal.ended_at() - sent)
         runs.paint.append(terminal.painted_at() - terminal.started_at)
-        runs.paint_cpu.append(painted_cpu)
+        runs.paint_cpu.append(terminal.cpu_at(terminal.painted_at()))
         if ready is not None and (at := terminal.shown_at(ready)) is not None:
             runs.ready.append(at - terminal.started_at)
-
-
-def _cpu_at_paint(terminal: Meter) -> float:
-    """Return the CPU time that the program had used when its first frame came."""
-    while not terminal.arrivals or terminal.size < 2000:
-        time.sleep(0.001)
-    return terminal.cpu
 
 
 def quit_loaded(ends: list[float], firsts: list[float]) -> float:

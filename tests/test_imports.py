@@ -49,3 +49,11 @@ def test_the_screens_wait_for_the_core() -> None:
 def test_the_application_imports_no_client_before_the_first_paint() -> None:
     modules = imported_by("import venom_tui.ui.app")
     assert modules & {*CLIENTS, *HEAVY} == set()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("venom_tui.ui.app") is None, reason="needs venom_tui.ui.app")
+def test_what_the_core_tells_and_what_answers_need_come_after_the_first_paint() -> None:
+    command = [sys.executable, "-c", "import sys, venom_tui.ui.app; print(*sys.modules)"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    late = ("venom_tui.core.events", "venom_tui.core.types", "venom_tui.ui.dialogs", "markdown_it", "pygments")
+    assert [name for name in done.stdout.split() if name.startswith(late)] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping
 
@@ -23,6 +24,7 @@ def open_tui(flags: Mapping[str, object] | None = None, *, screen: str | None = 
     from venom_tui.ui.terminal import environment
 
     environment.prepare()
+    gc.disable()  # until the first paint: what is made on the way there stays
     from venom_tui.ui.app import run
 
     return run(settings, screen=screen)

@@ -19,7 +19,7 @@ from venom_tui.ui.app.keymap import read_keymap, unknown_ids
 from venom_tui.ui.bridge import Bridge
 from venom_tui.ui.screens.chat.screen import ChatScreen
 from venom_tui.ui.screens.section import SectionScreen
-from venom_tui.ui.stylesheets import stylesheets
+from venom_tui.ui.stylesheets import ParsedOnce, stylesheets
 from venom_tui.ui.terminal.app import TerminalApp
 from venom_tui.ui.terminal.environment import over_ssh
 from venom_tui.ui.text import locale_is_utf8, use_ascii
@@ -120,13 +120,16 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """
         keymap = read_keymap(settings.config_dir / "keymap.toml")
         use_ascii(settings.flag("VENOM_ASCII") or not locale_is_utf8())
+        # The section that is asked for comes first; Textual's own default is a screen that would be thrown away.
+        self.DEFAULT_MODE = section  # type: ignore[misc]  # read once, by the base class
         super().__init__(plain_output=settings.flag("VENOM_PLAIN_OUTPUT"), css_path=stylesheets())
         self.settings = settings
         self.failure: VenomError | None = None
         self.core: Core | None = None
         self.headline = Headline(self._show_header, read_only=settings.flag("VENOM_READ_ONLY"))
-        self._section = section
         self._bridge = Bridge()
+        self._waiting: list[Listens] = []
+        """Sections that are there before the core is."""
         self._core_task: asyncio.Task[None] | None = None
         self._core_closing = asyncio.Event()
         self._quitting = False
@@ -137,20 +140,13 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         for theme in OURS:
             self.register_theme(theme)
         self.theme = NAMES[settings.text("VENOM_THEME")]
+        self.stylesheet = ParsedOnce(variables=self.get_css_variables())
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the tokens of ours to themes that lack them."""
         return FALLBACK_VARIABLES
 
-    def get_default_screen(self) -> Screen[None]:
-        """Not reached: every mode has its screen."""
-        return ChatScreen()
-
     # ------------------------------------------------------------------ the core
-
-    def on_mount(self) -> None:
-        """Show the section that was asked for."""
-        self.switch_mode(self._section)
 
     def on_ready(self) -> None:
         """Open the core now where no first paint is told (the stock driver, tests)."""
@@ -201,10 +197,9 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self.core = core
         self.theme = NAMES[core.settings.text("VENOM_THEME")]
         self._bridge.add(self)
-        for stack in self._screen_stacks.values():
-            for screen in stack:
-                if isinstance(screen, SectionScreen):
-                    self.join(screen)
+        for listener in self._waiting:
+            self.join(listener)
+        self._waiting.clear()
         for notice in core.database.notices:
             self.notify(notice, severity="warning", markup=False, timeout=20)
         self._complain_of_keymap()
@@ -213,7 +208,9 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
     def join(self, listener: Listens) -> None:
         """Give a section the core and its events, now or when the core is open."""
-        if self.core is not None and not self._bridge.has(listener):
+        if self.core is None:
+            self._waiting.append(listener)
+        elif not self._bridge.has(listener):
             self._bridge.add(listener)
             listener.core_ready(self.core)
 
@@ -373,7 +370,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
 
 def _import_core() -> type[Core]:
-    """Import the core, in a thread.
+    """Import the core, and what the first answer will need, in a thread.
 
     Not while the garbage collector may run: a finalizer that imports something in the middle of an import makes that
     fail with a KeyError in Python 3.11 (seen here), and a collection would only stop the screen.
@@ -381,6 +378,10 @@ def _import_core() -> type[Core]:
     gc.disable()
     try:
         from venom_tui.core.core import Core
+        from venom_tui.ui.screens.chat import conversation  # noqa: F401
+        from venom_tui.ui.widgets.transcript.markdown import parser
+
+        parser()
     finally:
         gc.enable()
     return Core

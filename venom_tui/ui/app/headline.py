@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from venom_tui.core.events import ActiveModelChanged, GuardSampled, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.ui.widgets.header import HeaderState
 
@@ -57,6 +56,15 @@ class Headline:
 
     def core_event(self, event: Event) -> None:
         """Take an event of the core."""
+        # Here, as wherever events are taken in what is painted first: they are imported with the core.
+        from venom_tui.core.events import (
+            ActiveModelChanged,
+            GuardSampled,
+            ModelsChanged,
+            OperationChanged,
+            RuntimeChanged,
+        )
+
         match event:
             case GuardSampled(snapshot=snapshot):
                 self._take_guard(snapshot)

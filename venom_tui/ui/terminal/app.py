@@ -69,6 +69,7 @@ class TerminalApp(App[ResultT]):
     def freeze_memory(self) -> None:
         """Keep the garbage collector away from all that exists now: full collections would stop the loop for long."""
         gc.freeze()
+        gc.enable()
 
     def action_redraw(self) -> None:
         """Draw the whole screen anew."""

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from venom_tui.core.types.device import Gpu, GuardSnapshot
-from venom_tui.core.types.model import ActiveModel, ModelInfo
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 from venom_tui.ui.text import gib, signs
 from venom_tui.ui.widgets.transcript import Entry
+
+if TYPE_CHECKING:
+    from venom_tui.core.types.device import Gpu, GuardSnapshot
+    from venom_tui.core.types.model import ActiveModel, ModelInfo
+    from venom_tui.core.types.runtime import RuntimeStatus
 
 CARD_KEY = "card"
 
@@ -77,7 +80,7 @@ def _gpu(gpu: Gpu) -> str:
 
 
 def _runtime(status: RuntimeStatus) -> str:
-    working = status.state in (RuntimeState.READY, RuntimeState.BUSY)
+    working = status.state in ("ready", "busy")
     sign = signs().loaded if working else signs().installed
     what = status.detail or status.state.value
     name = "embedded llama.cpp" if status.kind == "embedded" else status.id

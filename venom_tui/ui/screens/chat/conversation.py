@@ -12,6 +12,7 @@ from venom_tui.core.errors import NotFound, VenomError
 from venom_tui.core.types.session import Message, Role, Session
 from venom_tui.core.types.turn import TurnEnded
 from venom_tui.ui.screens.chat.entries import entry_of
+from venom_tui.ui.screens.chat.session_list import is_blank
 from venom_tui.ui.screens.chat.turn_view import TurnView
 from venom_tui.ui.widgets.transcript import Entry, Transcript
 from venom_tui.ui.workers import start
@@ -298,8 +299,3 @@ class Conversation:
         text, self._draft = self._draft, None
         if text is not None and self._core is not None:
             self._core.sessions.set_draft(session.id, text)
-
-
-def is_blank(session: Session) -> bool:
-    """Return whether a session holds nothing that anybody wrote."""
-    return not (session.message_count or session.draft.strip() or session.title or session.system)

@@ -12,18 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from venom_tui.core.errors import VenomError
-from venom_tui.core.events import (
-    ActiveModelChanged,
-    GuardSampled,
-    ModelsChanged,
-    RuntimeChanged,
-    SessionsChanged,
-    StoreTrouble,
-    TurnProgress,
-)
-from venom_tui.core.types.turn import TurnEnded
 from venom_tui.ui.screens.chat.card import CARD_KEY, DEMONSTRATION_PROMPTS, CardFacts, card
-from venom_tui.ui.screens.chat.conversation import Conversation
 from venom_tui.ui.screens.chat.session_list import SessionList, session_title
 from venom_tui.ui.screens.chat.session_verbs import SessionVerbs
 from venom_tui.ui.screens.chat.slash import COMMANDS, command_of, suggestions
@@ -111,7 +100,6 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def on_mount(self) -> None:
         """Show the card with what is known so far."""
-        self.conversation = Conversation(self, self.query_one(ChatTranscript), self._conversation_changed)
         self.show_card()
         self.set_interval(1.0, self._tick)
 
@@ -143,6 +131,17 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def core_event(self, event: Event) -> None:
         """Renew what the event is about."""
+        from venom_tui.core.events import (
+            ActiveModelChanged,
+            GuardSampled,
+            ModelsChanged,
+            RuntimeChanged,
+            SessionsChanged,
+            StoreTrouble,
+            TurnProgress,
+        )
+        from venom_tui.core.types.turn import TurnEnded
+
         match event:
             case SessionsChanged(session_id=session_id):
                 start(self, lambda: self._sessions_changed(session_id), group="sessions")
@@ -301,7 +300,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
         self.query_one("#talk-rule").set_class(self.query_one(ChatTranscript).has_focus, "-focused")
         self.query_one("#prompt-rule").set_class(self.query_one(Prompt).has_focus, "-focused")
 
-    def _conversation_changed(self) -> None:
+    def conversation_changed(self) -> None:
         """Renew the titles after the conversation changed its session or its state."""
         session = self.conversation.session
         title = "New session" if session is None else session_title(session)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
-from venom_tui.core.types.session import Session
 from venom_tui.ui.text import relative_time, signs
 from venom_tui.ui.widgets.rows import RowList
+
+if TYPE_CHECKING:
+    from venom_tui.core.types.session import Session
 
 
 class SessionList(RowList):
@@ -76,3 +78,8 @@ def session_title(session: Session) -> str:
     if session.message_count == 0 and session.draft.strip():
         return "draft: " + " ".join(session.draft.split())
     return session.title or "new session"
+
+
+def is_blank(session: Session) -> bool:
+    """Return whether a session holds nothing that anybody wrote."""
+    return not (session.message_count or session.draft.strip() or session.title or session.system)

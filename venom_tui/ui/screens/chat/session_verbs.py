@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
-from venom_tui.core.types.session import SearchHit, Session
-from venom_tui.ui.dialogs.ask import Ask
-from venom_tui.ui.dialogs.confirm import Confirm
-from venom_tui.ui.dialogs.picker import Choice, Picker
-from venom_tui.ui.dialogs.search import Search
-from venom_tui.ui.screens.chat.conversation import Conversation, is_blank
-from venom_tui.ui.screens.chat.session_list import SessionList, session_title
+from venom_tui.ui.screens.chat.session_list import SessionList, is_blank, session_title
 from venom_tui.ui.screens.chat.transcript import ChatTranscript
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import relative_time
@@ -25,6 +20,8 @@ from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.core.types.session import SearchHit, Session
+    from venom_tui.ui.screens.chat.conversation import Conversation
 
 _COLUMNS = (
     Column("title", 20, worth=9, stretch=True),
@@ -36,9 +33,18 @@ _COLUMNS = (
 class SessionVerbs(SectionScreen):
     """The verbs on sessions; the chat screen derives from this."""
 
-    conversation: Conversation
     _sessions: tuple[Session, ...] = ()
     _block = 0
+
+    @cached_property
+    def conversation(self) -> Conversation:
+        """The open session. Its module comes with the core: the first paint does without."""
+        from venom_tui.ui.screens.chat.conversation import Conversation
+
+        return Conversation(self, self.query_one(ChatTranscript), self.conversation_changed)
+
+    def conversation_changed(self) -> None:
+        """Renew what tells of the conversation."""
 
     async def refresh_sessions(self) -> None:
         """Read the sessions and show them."""
@@ -95,6 +101,8 @@ class SessionVerbs(SectionScreen):
 
     def pick_session(self) -> None:
         """Pick a session where the list is folded away."""
+        from venom_tui.ui.dialogs.picker import Choice, Picker
+
         now = datetime.now(UTC)
         choices = [
             Choice(
@@ -123,6 +131,8 @@ class SessionVerbs(SectionScreen):
 
     def action_rename_session(self) -> None:
         """Give the chosen session another title."""
+        from venom_tui.ui.dialogs.ask import Ask
+
         session, core = self._chosen(), self.core
         if session is None or core is None:
             self.notify("There is no session to rename yet.", markup=False)
@@ -134,6 +144,8 @@ class SessionVerbs(SectionScreen):
 
     def action_delete_session(self) -> None:
         """Delete the chosen session after a yes."""
+        from venom_tui.ui.dialogs.confirm import Confirm
+
         session, core = self._chosen(), self.core
         if session is None or core is None:
             self.notify("There is no session to delete yet.", markup=False)
@@ -157,6 +169,8 @@ class SessionVerbs(SectionScreen):
 
     def action_export_session(self) -> None:
         """Write the chosen session to a Markdown or JSON file."""
+        from venom_tui.ui.dialogs.ask import Ask
+
         session, core = self._chosen(), self.core
         if session is None or core is None:
             self.notify("There is no session to export yet.", markup=False)
@@ -177,6 +191,8 @@ class SessionVerbs(SectionScreen):
 
     def action_find(self) -> None:
         """Search the text of all sessions."""
+        from venom_tui.ui.dialogs.search import Search
+
         core = self.core
         if core is not None:
             search = Search(core.sessions.search)

@@ -7,10 +7,10 @@ said to be. Link definitions are text like any other: a later line never changes
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
 from rich.cells import cell_len
 
 from venom_tui.ui.text import signs
@@ -18,6 +18,10 @@ from venom_tui.ui.widgets.transcript.highlight import highlighted
 from venom_tui.ui.widgets.transcript.inline import Inline, Part, fold, wrap
 from venom_tui.ui.widgets.transcript.rows import CODE_BACKGROUND, Pen, Row
 from venom_tui.ui.widgets.transcript.segments import Segment
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
 
 _DEEPEST = 16
 """Levels of nesting; text with more is shown as it was written."""
@@ -47,11 +51,14 @@ _TASK = re.compile(r"\[([ xX])\][ \t]")
 
 Lead = tuple[Part, ...]
 
-_PARSER = (
-    MarkdownIt("commonmark", {"html": False, "maxNesting": 4 * _DEEPEST})
-    .enable(["table", "strikethrough"])
-    .disable("reference")
-)
+
+@lru_cache(maxsize=1)
+def parser() -> MarkdownIt:
+    """Return the parser; its modules are imported when it is first asked for (20 ms)."""
+    from markdown_it import MarkdownIt
+
+    made = MarkdownIt("commonmark", {"html": False, "maxNesting": 4 * _DEEPEST})
+    return made.enable(["table", "strikethrough"]).disable("reference")
 
 
 def draw_segment(segment: Segment, pen: Pen, style: str = "") -> list[Row]:
@@ -82,14 +89,14 @@ def _is_hostile(source: str) -> bool:
 def _inline_only(segment: Segment, pen: Pen, margin: Lead) -> list[Row]:
     if _is_hostile(segment.source):
         return plain(segment.source, pen, margin, margin)
-    children = _PARSER.parseInline(segment.source)[0].children or []
+    children = parser().parseInline(segment.source)[0].children or []
     return _Drawing(pen, []).text(Inline(_inline(children)), margin, margin)
 
 
 def _markdown(segment: Segment, pen: Pen, margin: Lead) -> list[Row]:
     if _is_hostile(segment.source) and not segment.repeated and not segment.source.startswith(("```", "~~~")):
         return plain(segment.source, pen, margin, margin)
-    tokens = _PARSER.parse(segment.source)
+    tokens = parser().parse(segment.source)
     if any(token.level > _DEEPEST for token in tokens):
         return plain(segment.source, pen, margin, margin)
     drawing = _Drawing(pen, tokens, continued=segment.repeated > 0)
