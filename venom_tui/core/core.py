@@ -89,11 +89,12 @@ class Core:
         stack.push_async_callback(self.guard.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
-        watch = StoreWatch(path, lambda: events.emit(SessionsChanged(None)), elsewhere=self.database.changed_elsewhere)
+        watch = StoreWatch(path, self._changed_elsewhere, elsewhere=self.database.changed_elsewhere)
         await watch.start()
         stack.push_async_callback(watch.close)
         await self.sessions.recover()
         await self.operations.recover()
+        self.operations.noticed()
         stack.push_async_callback(self._end_behind)
         self._run_behind(self._expire())
 
@@ -114,6 +115,11 @@ class Core:
             raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
         self.settings.set_stored(name, value)
         await self._settings_store.save(name, value)
+
+    def _changed_elsewhere(self) -> None:
+        """Take notice that another venom-tui wrote to the store."""
+        self.events.emit(SessionsChanged(None))
+        self.operations.noticed()
 
     def _run_behind(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

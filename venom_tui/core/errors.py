@@ -24,6 +24,7 @@ VenomError
 │   ├── StoreTooNew         written by a newer venom-tui
 │   ├── StoreDamaged        not a database any more
 │   └── DiskFull            no space left for the database
+├── OperationRefused        an operation does not let itself be changed so
 └── Interrupted             the work was stopped by the user
 """
 
@@ -242,6 +243,12 @@ class DiskFull(StoreError):
     """There is no space left where the database lies."""
 
     code = "disk_full"
+
+
+class OperationRefused(VenomError):
+    """An operation does not let itself be changed so: paused, resumed, moved, or by this machine at all."""
+
+    code = "operation_refused"
 
 
 class Interrupted(VenomError):

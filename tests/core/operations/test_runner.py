@@ -13,7 +13,7 @@ import pytest
 from tests.core.store.support import dead_owner, elsewhere
 from venom_tui.core.errors import Interrupted, LoadFailed, NotFound, VenomError
 from venom_tui.core.events import EventBus, OperationChanged, StoreTrouble, Subscription
-from venom_tui.core.operations import runner as module
+from venom_tui.core.operations import runs as module
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.owner import Owner
 from venom_tui.core.store.database import Database
@@ -30,9 +30,10 @@ class Written(OperationStore):
         super().__init__(database, now)
         self.written = asyncio.Condition()
 
-    async def save(self, operation: Operation, owner: Owner) -> None:
-        await super().save(operation, owner)
+    async def save(self, operation: Operation, owner: Owner, log: Sequence[str] | None = None) -> bool:
+        ours = await super().save(operation, owner, log)
         await self._tell()
+        return ours
 
     async def beat(self, ids: Sequence[str], now: datetime) -> None:
         await super().beat(ids, now)
@@ -267,7 +268,7 @@ async def test_cancelled_by_id(rig: Rig, work: Work) -> None:
     with pytest.raises(Interrupted, match="cancelled"):
         await task
     assert await rig.states() == {"m": S.CANCELLED}
-    assert not await rig.runner.cancel(operation.id)
+    assert (await rig.runner.cancel(operation.id)).state is S.CANCELLED
 
 
 async def test_closing_interrupts_and_commits(rig: Rig, work: Work) -> None:

@@ -12,6 +12,7 @@ from venom_tui.core.errors import NotFound
 from venom_tui.core.owner import Owner
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.store.operations import Entry, OperationStore
+from venom_tui.core.store.shared_operations import Request, SharedOperations
 from venom_tui.core.types.operation import Operation, OperationState
 
 # Inside the class `list` is the method.
@@ -19,6 +20,8 @@ Operations: TypeAlias = list[Operation]
 
 _SILENCE_LIMIT = timedelta(hours=24)
 """After that long without a heartbeat an operation of another machine counts as dead; clocks may differ by hours."""
+_ADOPTION_LIMIT = timedelta(seconds=30)
+"""So long a process that is to take an operation over may need to start."""
 
 
 class History:
@@ -26,6 +29,7 @@ class History:
 
     def __init__(self, store: OperationStore, owner: Owner, now: Callable[[], datetime]) -> None:
         self._store = store
+        self._shared = SharedOperations(store.database, now)
         self._owner = owner
         self._now = now
 
@@ -62,28 +66,43 @@ class History:
             )
         return await asyncio.to_thread(self._seen, entry)
 
-    async def recover(self) -> int:
-        """Mark as interrupted what a dead process was doing; return how many."""
-        entries = await self._store.open_ones()
-        dead = [found for found in await asyncio.to_thread(self._all_seen, entries) if found.state.final]
-        for operation in dead:
-            await self._store.save(replace(operation, finished_at=self._now()), self._owner)
-        return len(dead)
+    async def recover(self, entries: Sequence[Entry] | None = None) -> Operations:
+        """Mark as interrupted what a dead process was doing, of these or of all that is open; return what was."""
+        if entries is None:
+            entries = await self._store.open_ones()
+        seen = await asyncio.to_thread(self._all_seen, entries)
+        ended = []
+        for entry, found in zip(entries, seen, strict=True):
+            if found.state.final and not entry.operation.state.final:
+                operation = replace(found, finished_at=self._now(), rate_bytes_per_s=None)
+                if await self._shared.end(entry, operation):
+                    ended.append(operation)
+        return ended
 
     async def expire(self, days: int) -> None:
         """Remove those that ended more than so many days ago; 0 keeps them for ever."""
         if days > 0:
             await self._store.expire(self._now() - timedelta(days=days))
 
+    async def look(self, entries: Sequence[Entry]) -> Operations:
+        """Return operations as they are true from here."""
+        return await asyncio.to_thread(self._all_seen, entries)
+
     def _all_seen(self, entries: Sequence[Entry]) -> Operations:
         return [self._seen(entry) for entry in entries]
 
     def _seen(self, entry: Entry) -> Operation:
-        if entry.operation.state.final:
-            return entry.operation
-        alive = False if entry.owner is None else entry.owner.alive(self._owner)
-        if alive is None:
-            alive = entry.seen_at is None or self._now() - entry.seen_at < _SILENCE_LIMIT
+        operation, owner = entry.operation, entry.owner
+        if operation.state.final or (operation.state is OperationState.PAUSED and owner is None):
+            return operation
+        alive: bool | None = False
+        if owner is not None:
+            alive = owner.alive(self._owner)
+            if alive is None:
+                alive = entry.seen_at is None or self._now() - entry.seen_at < _SILENCE_LIMIT
+                operation = replace(operation, host=sanitize_line(owner.host, 80) or "another machine")
+        elif entry.request == Request.ADOPT and entry.seen_at is not None:
+            alive = abs(self._now() - entry.seen_at) < _ADOPTION_LIMIT
         if alive:
-            return entry.operation
-        return replace(entry.operation, state=OperationState.INTERRUPTED, owner_alive=False)
+            return operation
+        return replace(operation, state=OperationState.INTERRUPTED, owner_alive=False)

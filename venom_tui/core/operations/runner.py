@@ -1,50 +1,38 @@
-"""Runs operations: one queue per runtime, the same request joins the first, every state is committed.
+"""Runs operations: queues, the same request joins the first, every state is committed.
 
-Nothing here knows what an operation does: the caller gives the work as a coroutine function.
+Nothing here knows what an operation does: the caller gives the work as a coroutine function (`run`), or as one of the
+kinds that any venom-tui can do from what is written of it (`submit`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import uuid
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar, cast
 
-from venom_tui.core.errors import Interrupted, StoreError, VenomError
-from venom_tui.core.events import EventBus, OperationChanged, StoreTrouble
+from venom_tui.core.errors import Interrupted
+from venom_tui.core.events import EventBus
+from venom_tui.core.operations.handover import HandOver, Spawn
 from venom_tui.core.operations.history import History, Operations
 from venom_tui.core.operations.progress import Progress
+from venom_tui.core.operations.running import Kind, Running
+from venom_tui.core.operations.runs import Runs
+from venom_tui.core.operations.sharing import Sharing
+from venom_tui.core.operations.watch import Watch
 from venom_tui.core.owner import Owner
 from venom_tui.core.sanitize import sanitize_line
-from venom_tui.core.store.debounce import Debounce
-from venom_tui.core.store.operations import OperationStore
+from venom_tui.core.store.operations import Lines, OperationStore
+from venom_tui.core.store.shared_operations import Terms
 from venom_tui.core.types.operation import Operation, OperationState
 
-__all__ = ["OperationRunner", "Progress"]
+__all__ = ["Kind", "OperationRunner", "Progress", "Terms"]
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
-
-_CLOSE_LIMIT_S = 5.0
-_HEARTBEAT_S = 30.0
-
-_HELD: ContextVar[frozenset[str]] = ContextVar("held queues", default=frozenset())
-"""The queues that the operation around this code holds: what it begins itself there need not, and must not, wait."""
-
-
-@dataclass(slots=True)
-class _Running:
-    progress: Progress
-    task: asyncio.Task[object]
-    waiters: int = 0
 
 
 class OperationRunner:
-    """Owns all running operations of this process."""
+    """Owns all running operations of this process, and knows of those of others."""
 
     def __init__(
         self,
@@ -54,16 +42,16 @@ class OperationRunner:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
-        self._events = events
-        self._owner = owner
         self._now = now
         self._history = History(store, owner, now)
-        self._queues: dict[str, asyncio.Lock] = {}
-        self._running: dict[tuple[str, str, str], _Running] = {}
-        self._unrecorded: dict[str, Operation] = {}
-        self._progress: Debounce[Operation] = Debounce(self._save_progress)
-        self._heart: asyncio.Task[None] | None = None
-        self._closing = False
+        self._runs = Runs(store, events, owner, now, self._history)
+        self._watch = Watch(self._runs, store, self._history, events, owner)
+        self._sharing = Sharing(self._runs, store, self._history, self._watch, events, owner, now)
+        self._watch.answer = self._sharing.asked
+        self._hand_over = HandOver(self._runs, self._sharing, store, self._history, self._watch, owner)
+        self._last_place = 0.0
+
+    # ------------------------------------------------------------------ begun
 
     async def run(
         self,
@@ -74,148 +62,91 @@ class OperationRunner:
         runtime: str = "",
         provider: str = "",
         cause: str = "user",
-        queue: str | None = None,
+        queue: str | tuple[str, ...] | None = None,
     ) -> T:
         """Run `work` as an operation and return its result; the same kind, target and runtime asked twice run once.
 
-        `queue` names what must not run at the same time, by default the runtime. A caller that is cancelled cancels the
-        operation only when nobody else waits for it.
+        `queue` names what must not run at the same time (one name or several), by default the runtime. A caller that
+        is cancelled cancels the operation only when nobody else waits for it.
 
         Raises:
             VenomError: the work failed; the operation's row says why.
             Interrupted: it was cancelled by `cancel`, or venom-tui is closing.
         """
-        if self._closing:
-            raise Interrupted("venom-tui is closing: nothing new is begun.")
+        self._refuse_when_closing()
         key = (kind, target, runtime)
-        running = self._running.get(key)
+        running = self._runs.find(key)
         if running is None:
-            operation = Operation(
-                uuid.uuid4().hex[:16],
-                kind,
-                sanitize_line(target),
-                OperationState.QUEUED,
-                runtime=runtime,
-                provider=provider,
-                cause=sanitize_line(cause),
-                created_at=self._now(),
-            )
-            progress = Progress(operation, self._progressed)
-            task: asyncio.Task[object] = asyncio.create_task(
-                self._run(key, progress, work, runtime if queue is None else queue), name=f"{kind} {operation.target}"
-            )
-            running = self._running[key] = _Running(progress, task)
-            self._beat()
-        return cast("T", await self._wait(running))
+            operation = self._new(kind, target, runtime=runtime, provider=provider, cause=cause)
+            names = queue if isinstance(queue, tuple) else (runtime if queue is None else queue,)
+            running = Running(key, self._runs.progress_of(operation), frozenset(names))
+            self._runs.launch(running, work)
+        return cast("T", await self._runs.wait(running))
 
-    async def _wait(self, running: _Running) -> object:
-        task = running.task
-        running.waiters += 1
-        try:
-            return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            me = asyncio.current_task()
-            if task.done() and (me is None or not me.cancelling()):
-                operation = running.progress.operation
-                raise Interrupted(f"The {operation.kind} of {operation.target} was {operation.state}.") from None
-            if not task.done() and running.waiters == 1:
-                task.cancel()
-                await asyncio.wait({task})
-            raise
-        finally:
-            running.waiters -= 1
+    def register(self, kind: Kind) -> None:
+        """Take a kind of operation, which `submit`, `resume` and `retry` can then begin."""
+        self._sharing.register(kind)
 
-    async def _run(
+    async def submit(
         self,
-        key: tuple[str, str, str],
-        progress: Progress,
-        work: Callable[[Progress], Awaitable[object]],
-        queue: str,
-    ) -> object:
-        state, error = OperationState.INTERRUPTED, ""
-        try:
-            await self._save(progress.operation)
-            if queue in _HELD.get():
-                result = await self._work(progress, work)
-            else:
-                async with self._queues.setdefault(queue, asyncio.Lock()):
-                    _HELD.set(_HELD.get() | {queue})  # of this task only
-                    result = await self._work(progress, work)
-            state = OperationState.SUCCEEDED
-        except asyncio.CancelledError:
-            state = OperationState.INTERRUPTED if self._closing else OperationState.CANCELLED
-            raise
-        except VenomError as failure:
-            state = OperationState.FAILED
-            error = " ".join(filter(None, (failure.message, failure.server_message)))
-            raise
-        except Exception as failure:
-            state, error = OperationState.FAILED, f"venom-tui made a mistake ({type(failure).__name__}: {failure})"
-            raise
-        finally:
-            self._running.pop(key, None)
-            progress.operation = replace(
-                progress.operation, state=state, error=sanitize_line(error, 2000), finished_at=self._now()
-            )
-            self._progress.drop(progress.operation.id)
-            await self._save(progress.operation)
-        return result
+        kind: str,
+        target: str,
+        terms: Terms,
+        *,
+        runtime: str = "",
+        provider: str = "",
+        cause: str = "user",
+        bytes_total: int | None = None,
+        waiting: bool = False,
+    ) -> Operation:
+        """Begin an operation of a registered kind and return it as soon as it is written; see `follow`, `wait`.
 
-    async def _work(self, progress: Progress, work: Callable[[Progress], Awaitable[object]]) -> object:
-        progress.operation = replace(progress.operation, state=OperationState.RUNNING, started_at=self._now())
-        await self._save(progress.operation)
-        return await work(progress)
+        One that is open with the same claim is returned instead, whichever process runs it, and goes on where it was
+        paused. Nobody has to wait for it. With `waiting` it is left to a process that is started next (`adopt`).
 
-    def _progressed(self, operation: Operation) -> None:
-        self._events.emit(OperationChanged(operation))
-        self._progress.put(operation.id, operation)
+        Raises:
+            StoreError: it could not be written, and was not begun.
+            Interrupted: venom-tui is closing.
+        """
+        self._refuse_when_closing()
+        operation = self._new(
+            kind,
+            target,
+            runtime=runtime,
+            provider=provider,
+            cause=cause,
+            bytes_total=bytes_total,
+            repeatable=True,
+            message="waits for the background" if waiting else "",
+        )
+        return await self._sharing.submit(operation, terms, waiting=waiting)
 
-    # ------------------------------------------------------------------ the record
+    def _new(self, kind: str, target: str, *, cause: str, **facts: object) -> Operation:
+        created = self._now()
+        self._last_place = max(created.timestamp(), self._last_place + 1e-6)
+        return Operation(
+            uuid.uuid4().hex[:16],
+            kind,
+            sanitize_line(target),
+            OperationState.QUEUED,
+            cause=sanitize_line(cause),
+            created_at=created,
+            place=self._last_place,
+            **facts,  # type: ignore[arg-type]  # fields of one dataclass
+        )
 
-    async def _save(self, operation: Operation) -> None:
-        self._events.emit(OperationChanged(operation))
-        try:
-            await self._store.save(operation, self._owner)
-            await self._record_missed()
-        except StoreError as failure:
-            # The work itself goes on or has ended as it has: only its record is missing, and that is said.
-            if operation.state.final:
-                self._unrecorded[operation.id] = operation
-            self._events.emit(StoreTrouble(f"An operation could not be recorded. {failure.message}"))
+    def _refuse_when_closing(self) -> None:
+        if self._runs.closing:
+            raise Interrupted("venom-tui is closing: nothing new is begun.")
 
-    async def _record_missed(self) -> None:
-        """Write the ends that could not be written when they came."""
-        for operation in tuple(self._unrecorded.values()):
-            await self._store.save(operation, self._owner)
-            self._unrecorded.pop(operation.id, None)
-
-    async def _save_progress(self, operations: dict[str, Operation]) -> None:
-        for operation in operations.values():
-            await self._store.save(operation, self._owner)
-
-    def _beat(self) -> None:
-        if self._heart is None or self._heart.done():
-            self._heart = asyncio.create_task(self._beat_while_running(), name="heartbeat of operations")
-
-    async def _beat_while_running(self) -> None:
-        """Show other machines, which cannot look at our process, that what runs here is alive."""
-        while self._running:
-            await asyncio.sleep(_HEARTBEAT_S)
-            try:
-                await self._store.beat(
-                    [running.progress.operation.id for running in self._running.values()], self._now()
-                )
-            except StoreError as failure:
-                _log.warning("no heartbeat was written: %s", failure.message)
-
-    # ------------------------------------------------------------------ the history
+    # ------------------------------------------------------------------ what there is
 
     async def list(self, limit: int | None = None, *, before: Operation | None = None) -> Operations:
         """Return all operations, newest first; those of this process as they stand now.
 
         A page: at most `limit` of those that follow `before`, the last one of the page that was read already.
         """
-        return await self._history.list(limit, self._known(), before)
+        return await self._history.list(limit, self._runs.known(), before)
 
     async def count_ended(self) -> int:
         """Return how many operations have ended: what `clear` would remove."""
@@ -227,32 +158,117 @@ class OperationRunner:
         Raises:
             NotFound: there is none of this id.
         """
-        return await self._history.get(operation_id, self._known())
+        return await self._history.get(operation_id, self._runs.known())
 
-    def _known(self) -> dict[str, Operation]:
-        """Return the operations of which this process knows more than the store."""
-        return {**self._unrecorded, **{found.id: found for found in self.running()}}
+    async def log(self, operation_id: str) -> Lines:
+        """Return what was noted while an operation ran, each line with its time (UTC)."""
+        running = self._runs.by_id(operation_id)
+        return list(running.progress.lines) if running is not None else await self._store.log(operation_id)
 
     def running(self) -> Operations:
         """Return the operations of this process that have not ended."""
-        return [running.progress.operation for running in self._running.values()]
+        return [running.progress.operation for running in self._runs.all()]
 
-    async def cancel(self, operation_id: str) -> bool:
-        """Cancel an operation of this process and wait for its end; False when none of this id runs here."""
-        for running in self._running.values():
-            if running.progress.operation.id == operation_id:
-                running.task.cancel()
-                await asyncio.wait({running.task})
-                return True
-        return False
+    async def follow(self, operation_id: str) -> AsyncGenerator[Operation, None]:
+        """Yield an operation as it is and whenever it is another one, until it has ended or is paused; of any process.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        async for operation in self._sharing.follow(operation_id):
+            yield operation
+
+    async def wait(self, operation_id: str) -> Operation:
+        """Return an operation once it has ended or is paused.
+
+        Raises:
+            NotFound: there is none of this id.
+        """
+        return await self._sharing.wait(operation_id)
+
+    def noticed(self) -> None:
+        """Take notice that another process may have written something."""
+        self._watch.notice()
+
+    # ------------------------------------------------------------------ what becomes of them
+
+    async def cancel(self, operation_id: str) -> Operation:
+        """Cancel an operation, whichever process runs it, and return it as it ended; an ended one stays as it is.
+
+        Raises:
+            NotFound: there is none of this id.
+            OperationRefused: another machine runs it, or its process does not answer.
+        """
+        return await self._sharing.cancel(operation_id)
+
+    async def pause(self, operation_id: str) -> Operation:
+        """Pause an operation, whichever process runs it; what it has so far is kept, and `resume` goes on from there.
+
+        Raises:
+            NotFound: there is none of this id.
+            OperationRefused: it cannot be paused, another machine runs it, or its process does not answer.
+        """
+        return await self._sharing.pause(operation_id)
+
+    async def resume(self, operation_id: str, *, waiting: bool = False) -> Operation:
+        """Go on here with what was paused or interrupted, and return it; what failed or was cancelled is retried.
+
+        Raises:
+            NotFound: there is none of this id.
+            OperationRefused: it has succeeded, or cannot be done from what is written of it.
+        """
+        self._refuse_when_closing()
+        return await self._sharing.resume(operation_id, waiting=waiting)
+
+    async def retry(self, operation_id: str, *, waiting: bool = False) -> Operation:
+        """Do once more here what has ended, as a new operation, and return that one; see `resume`.
+
+        Raises:
+            NotFound: there is none of this id.
+            OperationRefused: it cannot be done from what is written of it.
+        """
+        self._refuse_when_closing()
+        return await self._sharing.retry(operation_id, waiting=waiting)
+
+    async def move(self, operation_id: str, by: int) -> bool:
+        """Move one that waits so many places back in its queue, or forward (negative); False when it is not moved.
+
+        Raises:
+            NotFound: there is none of this id.
+            OperationRefused: it waits on another machine.
+        """
+        return await self._sharing.move(operation_id, by)
 
     async def clear(self) -> int:
         """Remove the ended ones from the history; return how many."""
         return await self._store.clear()
 
+    # ------------------------------------------------------------------ other processes
+
+    def can_go_on(self) -> Operations:
+        """Return what this process runs and another one could go on with."""
+        return [running.progress.operation for running in self._hand_over.offers()]
+
+    async def hand_over(self, spawn: Spawn) -> Operations:
+        """Give that to the process that `spawn` starts, which calls `adopt`; return what was given.
+
+        Raises:
+            VenomError: the process could not be started; everything goes on here.
+        """
+        return await self._hand_over.give(spawn)
+
+    async def adopt(self, operation_id: str) -> bool:
+        """Take over an operation that another process gives away; False when there is nothing to take over."""
+        self._sharing.background = True
+        return await self._hand_over.adopt(operation_id) is not None
+
+    async def stop_background(self) -> Operations:
+        """End what processes without a terminal run, to be resumed some time; return what was ended."""
+        return await self._sharing.stop_background()
+
     async def recover(self) -> int:
         """Mark as interrupted what a dead process was doing; return how many."""
-        return await self._history.recover()
+        return len(await self._history.recover())
 
     async def expire(self, days: int) -> None:
         """Remove those that ended more than so many days ago; 0 keeps them for ever."""
@@ -260,22 +276,6 @@ class OperationRunner:
 
     async def close(self) -> None:
         """Interrupt what runs and commit that; take nothing new."""
-        self._closing = True
-        tasks = {running.task: running for running in self._running.values()}
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
-            for task in stuck:
-                # Work that does not let itself be cancelled: its end is recorded here; a later one changes nothing.
-                operation = tasks[task].progress.operation
-                _log.error("%s %s did not end within %s s", operation.kind, operation.target, _CLOSE_LIMIT_S)
-                await self._save(replace(operation, state=OperationState.INTERRUPTED, finished_at=self._now()))
-        if self._heart is not None:
-            self._heart.cancel()
-            await asyncio.wait({self._heart})
-        await self._progress.close()
-        try:
-            await self._record_missed()
-        except StoreError as failure:
-            _log.error("operations were not recorded: %s", failure.message)
+        self._runs.closing = True
+        await self._watch.close()
+        await self._runs.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, TypeAlias
 
@@ -21,27 +21,39 @@ class Entry(NamedTuple):
 
     operation: Operation
     owner: Owner | None
-    """None for ended ones, and where it cannot be read."""
+    """None for ended ones, for those that nobody runs, and where it cannot be read."""
     seen_at: datetime | None
     """When its process last gave a sign of life."""
+    request: str = ""
+    """What is asked of its process: see `shared_operations`."""
+    queue: str = ""
+    owner_text: str = ""
+    """The owner as it is stored: what must still stand there when somebody else takes the operation over."""
 
 
 # Inside the class `list` is the method.
 Entries: TypeAlias = list[Entry]
+Lines: TypeAlias = list[str]
 
 _TIMES = ("created_at", "started_at", "finished_at")
-_OPEN = "state IN ('queued', 'running', 'paused')"
+_NOT_STORED = ("owner_alive", "host", "place")
+"""What follows from the row or from who reads it."""
+OPEN = "state IN ('queued', 'running', 'paused')"
+COLUMNS = "SELECT operation, owner, seen_at, request, queue, place FROM operations"
 
 
 class OperationStore:
     """Reads and writes operations; the states of ended ones are final and never overwritten."""
 
     def __init__(self, database: Database, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self._database = database
+        self.database = database
         self._now = now
 
-    async def save(self, operation: Operation, owner: Owner) -> None:
-        """Write an operation as it stands; one that is final in the store already is left alone."""
+    async def save(self, operation: Operation, owner: Owner, log: Sequence[str] | None = None) -> bool:
+        """Write an operation as it stands, with its log where that is given; return whether it was ours to write.
+
+        One that is final in the store already, or that another process took over, is left alone.
+        """
         values = (
             operation.id,
             operation.kind,
@@ -51,96 +63,118 @@ class OperationStore:
             time_text(operation.finished_at) if operation.finished_at else None,
             time_text(self._now()),
             "" if operation.state.final else owner.as_text(),
-            _text(operation),
+            text_of(operation),
+            operation.place,
+            "" if log is None else log_text(log),
         )
 
-        async def write(db: aiosqlite.Connection) -> None:
-            await db.execute(
-                f"""INSERT INTO operations (id, kind, target, state, created_at, finished_at, seen_at, owner, operation)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        async def write(db: aiosqlite.Connection) -> bool:
+            cursor = await db.execute(
+                f"""INSERT INTO operations
+                    (id, kind, target, state, created_at, finished_at, seen_at, owner, operation, place, log)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (id) DO UPDATE SET state = excluded.state, finished_at = excluded.finished_at,
-                    seen_at = excluded.seen_at, owner = excluded.owner, operation = excluded.operation
-                WHERE operations.{_OPEN}""",
-                values,
+                    seen_at = excluded.seen_at, owner = excluded.owner, operation = excluded.operation,
+                    log = CASE excluded.log WHEN '' THEN operations.log ELSE excluded.log END
+                WHERE operations.{OPEN} AND operations.owner = ?""",
+                (*values, owner.as_text()),
             )
+            return cursor.rowcount > 0
 
-        await self._database.write(write)
+        return await self.database.write(write)
 
     async def list(self, limit: int | None = None, *, before: Operation | None = None) -> Entries:
         """Return the operations with the owners of open ones, newest first; those after `before` in that order."""
         most = -1 if limit is None else limit
-        columns, order = "SELECT operation, owner, seen_at FROM operations", "ORDER BY created_at DESC, id LIMIT ?"
+        order = "ORDER BY created_at DESC, id LIMIT ?"
         if before is None or before.created_at is None:
-            found = await self._database.read(f"{columns} {order}", (most,))
+            found = await self.database.read(f"{COLUMNS} {order}", (most,))
         else:
             created = time_text(before.created_at)
-            found = await self._database.read(
-                f"{columns} WHERE created_at <= ? AND (created_at < ? OR id > ?) {order}",
+            found = await self.database.read(
+                f"{COLUMNS} WHERE created_at <= ? AND (created_at < ? OR id > ?) {order}",
                 (created, created, before.id, most),
             )
-        return [_entry(row) for row in found]
+        return [entry_of(row) for row in found]
 
     async def count_ended(self) -> int:
         """Return how many operations have ended."""
-        found = await self._database.read(
-            f"SELECT (SELECT count(*) FROM operations) - (SELECT count(*) FROM operations WHERE {_OPEN})"
+        found = await self.database.read(
+            f"SELECT (SELECT count(*) FROM operations) - (SELECT count(*) FROM operations WHERE {OPEN})"
         )
         return int(found[0][0])
 
     async def get(self, operation_id: str) -> Entry | None:
         """Return an operation by its id or by a beginning of it that no other has."""
-        found = await self._database.read(
-            "SELECT operation, owner, seen_at FROM operations WHERE id >= ? AND id < ? LIMIT 2",
+        found = await self.database.read(
+            f"{COLUMNS} WHERE id >= ? AND id < ? LIMIT 2",
             (operation_id, operation_id + "\U0010ffff"),
         )
         if len(found) != 1:
             return None
-        return _entry(found[0])
+        return entry_of(found[0])
+
+    async def log(self, operation_id: str) -> Lines:
+        """Return the log of an operation."""
+        found = await self.database.read("SELECT log FROM operations WHERE id = ?", (operation_id,))
+        return [str(line) for line in json.loads(found[0][0])] if found and found[0][0] else []
 
     async def beat(self, ids: Sequence[str], now: datetime) -> None:
         """Note that the process of these open operations is alive."""
         values = [(time_text(now), operation_id) for operation_id in ids]
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.executemany(f"UPDATE operations SET seen_at = ? WHERE id = ? AND {_OPEN}", values)
+            await db.executemany(f"UPDATE operations SET seen_at = ? WHERE id = ? AND {OPEN}", values)
 
-        await self._database.write(write)
+        await self.database.write(write)
 
     async def open_ones(self) -> Entries:
         """Return the operations that have not ended."""
-        found = await self._database.read(f"SELECT operation, owner, seen_at FROM operations WHERE {_OPEN}")
-        return [_entry(row) for row in found]
+        found = await self.database.read(f"{COLUMNS} WHERE {OPEN}")
+        return [entry_of(row) for row in found]
 
     async def clear(self) -> int:
         """Remove the ended ones; return how many."""
 
         async def write(db: aiosqlite.Connection) -> int:
-            cursor = await db.execute(f"DELETE FROM operations WHERE NOT {_OPEN}")
+            cursor = await db.execute(f"DELETE FROM operations WHERE NOT {OPEN}")
             return cursor.rowcount
 
-        return await self._database.write(write)
+        return await self.database.write(write)
 
     async def expire(self, before: datetime) -> None:
         """Remove those that ended before a moment."""
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.execute(f"DELETE FROM operations WHERE NOT {_OPEN} AND finished_at < ?", (time_text(before),))
+            await db.execute(f"DELETE FROM operations WHERE NOT {OPEN} AND finished_at < ?", (time_text(before),))
 
-        await self._database.write(write)
+        await self.database.write(write)
 
 
-def _text(operation: Operation) -> str:
+def text_of(operation: Operation) -> str:
+    """Return an operation as it is stored."""
     fields = asdict(operation)
     for name in _TIMES:
         if fields[name] is not None:
             fields[name] = time_text(fields[name])
-    del fields["owner_alive"]
+    for name in _NOT_STORED:
+        del fields[name]
     return json.dumps(fields, separators=(",", ":"))
 
 
-def _entry(row: aiosqlite.Row) -> Entry:
+def log_text(lines: Sequence[str]) -> str:
+    """Return the lines of a log as they are stored."""
+    return json.dumps(list(lines), separators=(",", ":"))
+
+
+def entry_of(row: aiosqlite.Row) -> Entry:
+    """Return the entry of a row of COLUMNS."""
     seen = row["seen_at"]
-    return Entry(_operation(row["operation"]), Owner.from_text(row["owner"]), parse_time(seen) if seen else None)
+    operation = replace(_operation(row["operation"]), place=row["place"])
+    owner = row["owner"]
+    return Entry(
+        operation, Owner.from_text(owner), parse_time(seen) if seen else None, row["request"], row["queue"], owner
+    )
 
 
 def _operation(text: str) -> Operation:

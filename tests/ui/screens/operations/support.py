@@ -9,7 +9,7 @@ from pathlib import Path
 
 from venom_tui.core.owner import Owner
 from venom_tui.core.store.database import Database
-from venom_tui.core.store.operations import OperationStore, _text
+from venom_tui.core.store.operations import OperationStore, text_of
 from venom_tui.core.store.rows import time_text
 from venom_tui.core.types.operation import Operation, OperationState
 
@@ -35,11 +35,11 @@ def operation(
     return Operation(operation_id, state=state, **(given | facts))  # type: ignore[arg-type]  # keywords of one dataclass
 
 
-async def write(folder: Path, operations: Iterable[Operation]) -> None:
-    """Write operations as if this very process ran those that have not ended."""
+async def write(folder: Path, operations: Iterable[Operation], owner: Owner | None = None) -> None:
+    """Write operations as if an owner, by default this very process, ran those that have not ended."""
     folder.mkdir(parents=True, exist_ok=True)
     database = await Database.open(folder / "venom.db", announce=lambda text: None)
-    store, owner = OperationStore(database), Owner.current()
+    store, owner = OperationStore(database), owner or Owner.current()
     try:
         for one in operations:
             await store.save(one, owner)
@@ -65,7 +65,7 @@ async def write_many(folder: Path, count: int) -> None:
             finished_at=created + timedelta(seconds=1),
         )
         written = time_text(created)
-        rows.append((one.id, one.kind, one.target, one.state.value, written, written, written, "", _text(one)))
+        rows.append((one.id, one.kind, one.target, one.state.value, written, written, written, "", text_of(one)))
     with sqlite3.connect(folder / "venom.db") as database:
         database.executemany(
             "INSERT INTO operations (id, kind, target, state, created_at, finished_at, seen_at, owner, operation)"

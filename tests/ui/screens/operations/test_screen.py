@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
+from tests.core.store.support import elsewhere
 from tests.ui.screens.operations.support import GIB, ago, operation, write, write_many
 from tests.ui.shown import Shown, open_app
 from venom_tui.core.errors import Interrupted
@@ -183,13 +184,13 @@ async def test_cancel(opened: Open) -> None:
 
 async def test_what_another_venom_tui_runs_is_shown_and_left_alone(opened: Open, data_dir: Path) -> None:
     running = operation("run", S.RUNNING, hours=0.01, bytes_done=GIB, bytes_total=10 * GIB)
-    await write(data_dir, [running])
+    await write(data_dir, [running], elsewhere())
     async with opened() as shown:
         await shown.until_text("10 % 1.0 of 10.0 GiB")
         await shown.press("x")
-        await shown.until(lambda: any("not begun by this venom-tui" in notice for notice in shown.notices))
+        await shown.until(lambda: any("runs on other-host. What another" in notice for notice in shown.notices))
         # It goes on in the store; the watch of the store tells within a second or two.
-        await write(data_dir, [operation("run", S.SUCCEEDED, hours=0.01)])
+        await write(data_dir, [operation("run", S.SUCCEEDED, hours=0.01)], elsewhere())
         await shown.until_text("── History 1 ──", seconds=5)
 
 

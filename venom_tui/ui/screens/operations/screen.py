@@ -283,15 +283,7 @@ class OperationsScreen(SectionScreen):
         if core is None or operation is None or operation.state.final:
             self.notify("Only what runs or waits can be cancelled.", markup=False)
         else:
-            start(self, lambda: self._cancel(core, operation), group="verbs")
-
-    async def _cancel(self, core: Core, operation: Operation) -> None:
-        if not await core.operations.cancel(operation.id):
-            self.notify(
-                f"The {title(operation)} was not begun by this venom-tui: cancel it where it runs.",
-                severity="warning",
-                markup=False,
-            )
+            start(self, lambda: core.operations.cancel(operation.id), group="verbs")
 
     def action_clear(self) -> None:
         """Remove what ended, after a yes."""
