@@ -146,11 +146,9 @@ class Display:
     def _chop_spans(self, update: ChopsUpdate) -> Iterator[tuple[int, int, Strip]]:
         for y, x1, x2 in update.spans:
             for end, (x, strip) in zip(update.chop_ends[y], update.chops[y].items(), strict=False):
-                if strip is None or x > x2 or end <= x1:
-                    continue
-                if end > x2:
-                    strip = strip.crop(0, x2 - x)
-                yield x, y, strip
+                # A strip that the span cuts is taken whole: the cut may go through a wide character.
+                if strip is not None and x < x2 and end > x1:
+                    yield x, y, strip
 
     def _apply(self, x: int, y: int, strip: Strip, dirty: dict[int, list[tuple[int, int]]]) -> None:
         if y >= self.height or x >= self.width:
@@ -173,18 +171,45 @@ class Display:
         new, special = cells_of(strip, self._colors)
         if special:
             row.special = True
-        cells = row.cells
-        old = cells[x : x + length]
+        self._write(row, x, new, dirty.setdefault(y, []))
+
+    def _write(self, row: Row, x: int, new: list[Cell], ranges: list[tuple[int, int]]) -> None:
+        """Put cells into a row; add the ranges of columns that differ."""
+        cells, end = row.cells, x + len(new)
+        old = cells[x:end]
         if old == new:
             return
-        cells[x : x + length] = new
-        ranges = dirty.get(y)
-        if ranges is None:
-            ranges = dirty[y] = []
+        cells[x:end] = new
         if old[0] is None and old[-1] is None:
-            ranges.append((x, x + length))
+            ranges.append((x, end))
         else:
             self._compare(old, new, x, ranges)
+        if row.special:
+            self._blank_halves(row, x, end, ranges, left=old[0] is not None and not old[0][0])
+
+    @staticmethod
+    def _blank_halves(row: Row, start: int, stop: int, ranges: list[tuple[int, int]], *, left: bool) -> None:
+        """Blank what is left, outside of [start, stop), of wide characters that were written over by half.
+
+        `left`: there was a right half at `start`.
+        """
+        cells = row.cells
+        first, last = start, stop
+        if left and start:
+            first = start - 1
+            while first and (cell := cells[first]) is not None and not cell[0]:
+                first -= 1
+        while last < len(cells) and (cell := cells[last]) is not None and not cell[0]:
+            last += 1
+        for begin, end in ((first, start), (stop, last)):
+            if begin == end:
+                continue
+            for at in range(begin, end):
+                cell = cells[at]
+                cells[at] = (" ", cell[1] if cell is not None else "")
+            ranges.append((begin, end))
+            for at in [at for at, strip in row.strips.items() if at < end and at + strip.cell_length > begin]:
+                del row.strips[at]
 
     def _make_room(self, strips: dict[int, Strip], x: int, strip: Strip) -> Strip:
         """Forget the strips that one at `x` covers, whole or in part; return what of it is within the terminal."""
