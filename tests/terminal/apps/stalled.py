@@ -1,4 +1,4 @@
-"""An application that changes its screen 20 times a second and notes how late its loop was, and how it ended.
+"""An application that changes its screen 50 times a second and notes how late its loop was, and how it ended.
 
     python -m tests.terminal.apps.stalled NOTES [plain]
 
@@ -25,7 +25,7 @@ from textual.widgets import Footer, Header, Input, Static
 
 from venom_tui.ui.terminal.app import TerminalApp
 
-PERIOD_S = 0.05
+PERIOD_S = 0.02
 
 
 def resident_kib() -> int:
@@ -37,6 +37,7 @@ class Stalled(TerminalApp[None]):
     CSS = "#filler { height: 1fr; }"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "note('escape')", "Note"),
+        Binding("ctrl+l", "redraw", "Redraw", show=False, priority=True),
         Binding("ctrl+q", "quit", "Quit", priority=True),
     ]
 
@@ -80,7 +81,7 @@ class Stalled(TerminalApp[None]):
 
     def action_note(self, text: str) -> None:
         self.still = not self.still
-        self.note(text)
+        self.note(f"{text} at tick {self.ticks}")
 
     def on_paste(self, event: events.Paste) -> None:
         self.note(f"paste {len(event.text)}")

@@ -186,8 +186,10 @@ class TerminalApp(App[ResultT]):
 
     async def _on_resize(self, event: events.Resize) -> None:
         # Textual calls the handler of every base class, App's too.
-        if self._painted and event.size == self._size:
-            self._redraw()  # it may have been another size in between, and the terminal has moved its text
+        # What was drawn last has this size, too: there was another one in between, and the terminal has moved its text.
+        # (Textual takes several sizes as one, so that its own size may be the one in between.)
+        if self._painted and event.size == (self._terminal_display.width, self._terminal_display.height):
+            self._redraw()
 
     # Begin and end
 

@@ -200,6 +200,8 @@ class TerminalDriver(LinuxDriver):
         self._mouse = enabled
         if self._in_application_mode:
             self.write(self._mouse_sequence(enabled))
+            if self._in_band_window_resize:
+                self._enable_mouse_pixels()  # the decoder takes places for pixels from the first resize in band on
 
     @staticmethod
     def _mouse_sequence(enabled: bool) -> str:
@@ -272,6 +274,13 @@ class TerminalDriver(LinuxDriver):
     # Being stopped and continued
 
     def _sigtstp_application(self, *_: object) -> None:
+        # Not here: a signal may come in the midst of a write.
+        if self._loop.is_closed():
+            os.kill(os.getpid(), signal.SIGSTOP)
+        else:
+            self._loop.call_soon_threadsafe(self._stop)
+
+    def _stop(self) -> None:
         if self._auto_restart and self._in_application_mode:
             self.suspend_application_mode()
             self._stopped = True
@@ -279,7 +288,7 @@ class TerminalDriver(LinuxDriver):
         os.kill(os.getpid(), signal.SIGSTOP)
 
     def _sigcont_application(self, *_: object) -> None:
-        if self._auto_restart:
+        if self._auto_restart and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._continued)
 
     def _continued(self) -> None:

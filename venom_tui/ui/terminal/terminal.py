@@ -39,7 +39,7 @@ class Terminal:
         True: the rows that moved need no repaint; the caller refreshes those that came into view and those that
         changed. False: nothing was done, the caller refreshes every row that differs. To be called only when what the
         screen shows of the widget is what it refreshed last; scrollbars, borders and what stands beside the widget
-        stay.
+        stay. The widget overrides `render_lines`: Widget's own keeps rendered lines by their place in the window.
         """
         from venom_tui.ui.terminal.scroll import scroll_rows
 

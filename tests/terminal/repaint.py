@@ -1,0 +1,58 @@
+"""Whether a screen that grew out of many changes is what drawing everything anew makes."""
+
+from __future__ import annotations
+
+from tests.terminal.harness import Screen, Terminal, Timeout
+
+Cells = list[list[tuple[object, ...]]]
+
+
+class Repaint:
+    """A second screen that shows only what is written from its making on."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self._terminal = terminal
+        _ = terminal.screen
+        self._from = len(terminal.output)
+        self._size = (terminal.columns, terminal.rows)
+
+    def screen(self) -> Screen:
+        """What was drawn since."""
+        screen = Screen(*self._size)
+        screen.feed(b"\x1b[?7l" + self._terminal.output[self._from :])
+        return screen
+
+    def wait_equal(self, cells: Cells | None = None, timeout: float = 20.0) -> None:
+        """Wait until every cell that was drawn since is as in `cells`, or as the terminal shows it now.
+
+        Raises:
+            Timeout: they are not; the message names the rows that differ.
+        """
+        differing: list[str] = []
+
+        def equal() -> bool:
+            expected, drawn = cells or self._terminal.screen.cells(), self.screen().cells()
+            differing[:] = [
+                f"row {y}: {text(one)!r} grew, {text(other)!r} was drawn anew"
+                for y, (one, other) in enumerate(zip(expected, drawn, strict=True))
+                if one != other
+            ]
+            return not differing
+
+        try:
+            self._terminal.wait_until(equal, timeout, "the repaint")
+        except Timeout as failure:
+            raise Timeout("\n".join([*differing, str(failure)])) from None
+
+
+def text(row: list[tuple[object, ...]]) -> str:
+    """The text of a row of cells."""
+    return "".join(str(cell[0]) for cell in row).rstrip()
+
+
+def check_repaint(terminal: Terminal, key: str = "ctrl+l") -> None:
+    """Press the key that draws everything anew and see that nothing changes by it; the screen must stand still."""
+    before = terminal.screen.cells()
+    repaint = Repaint(terminal)
+    terminal.send(key)
+    repaint.wait_equal(before)
