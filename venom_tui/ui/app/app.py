@@ -6,7 +6,7 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -25,6 +25,7 @@ from venom_tui.ui.terminal.environment import over_ssh
 from venom_tui.ui.text import locale_is_utf8, use_ascii
 from venom_tui.ui.theme import FALLBACK_VARIABLES, NAMES, OURS
 from venom_tui.ui.widgets.sections import SECTIONS
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -126,7 +127,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self.settings = settings
         self.failure: VenomError | None = None
         self.core: Core | None = None
-        self.headline = Headline(self._show_header, read_only=settings.flag("VENOM_READ_ONLY"))
+        self.headline = Headline(self._show_header, self._later, read_only=settings.flag("VENOM_READ_ONLY"))
         self._bridge = Bridge()
         self._waiting: list[Listens] = []
         """Sections that are there before the core is."""
@@ -221,13 +222,16 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Keep the header true."""
         self.headline.core_event(event)
 
+    def _later(self, work: Callable[[], Awaitable[None]]) -> None:
+        start(self, work, group="headline", exclusive=True)
+
     @property
     def header(self) -> HeaderState:
         """What the header says now."""
         return self.headline.state
 
     def _show_header(self, state: HeaderState) -> None:
-        for screen in self._screen_stack if self._current_mode in self._screen_stacks else ():
+        for screen in self.screen_stack:
             if isinstance(screen, SectionScreen):
                 screen.set_header(state)
 
@@ -255,7 +259,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Quit."""
-        self.run_worker(self.quit_in_order(), group="quit", exit_on_error=False)
+        start(self, lambda: self.quit_in_order(), group="quit")
 
     def action_interrupt(self) -> None:
         """Copy what is selected, else stop the answer, else quit at the second time."""
@@ -269,7 +273,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
             return
         now = time.monotonic()
         if now - self._interrupted_at <= _AGAIN_S:
-            self.run_worker(self.quit_in_order(), group="quit", exit_on_error=False)
+            start(self, lambda: self.quit_in_order(), group="quit")
         else:
             self._interrupted_at = now
             self.notify("ctrl+c again quits.", markup=False, timeout=_AGAIN_S)
@@ -293,7 +297,10 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
     def section_screen(self, name: str) -> SectionScreen | None:
         """Return the screen of a section that was opened already."""
-        stack = self._screen_stacks.get(name)
+        try:
+            stack = self.get_screen_stack(name)
+        except KeyError:  # it was not gone to yet
+            return None
         return stack[0] if stack and isinstance(stack[0], SectionScreen) else None
 
     def show_section(self, name: str) -> None:
@@ -337,7 +344,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Change the colours."""
         from venom_tui.ui.commands import change_theme
 
-        self.run_worker(change_theme(self, name), group="theme", exclusive=True, exit_on_error=False)
+        start(self, lambda: change_theme(self, name), group="theme", exclusive=True)
 
     async def choose_theme(self, name: str) -> None:
         """Change the colours and keep the choice.

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from textual import constants, events
 from textual._xterm_parser import XTermParser
 from textual.message import Message
+from textual.widget import Widget
 
 _PASTE_START = "\x1b[200~"
 _PASTE_END = "\x1b[201~"
@@ -170,3 +171,8 @@ class KeyDecoder:
             return []
         self._parser._timeout_time = 0.0
         return list(self._parser.tick())
+
+
+def hand_on(event: events.Key, widget: Widget) -> None:
+    """Let another widget read a key, as if it had had the focus when the key was pressed."""
+    widget._forward_event(events.Key(event.key, event.character))

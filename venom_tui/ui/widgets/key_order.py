@@ -10,6 +10,8 @@ from __future__ import annotations
 from textual import events
 from textual.widget import Widget
 
+from venom_tui.ui.terminal.keys import hand_on
+
 
 async def act_in_order(widget: Widget, event: events.Key) -> None:
     """Run a widget's own binding as it reads the key; what it reads after it lost the focus goes to whoever has it.
@@ -20,7 +22,7 @@ async def act_in_order(widget: Widget, event: events.Key) -> None:
     if focused is not None and focused is not widget:
         event.stop()
         event.prevent_default()
-        focused._forward_event(events.Key(event.key, event.character))
+        hand_on(event, focused)
         return
     if event.is_printable and widget.check_consume_key(event.key, event.character):
         return
