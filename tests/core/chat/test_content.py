@@ -187,6 +187,23 @@ async def test_a_context_that_is_chosen_holds_for_the_session(tmp_path: Path, by
     assert [chat["options"]["num_ctx"] for chat in ollama.chats] == [512, 4096, 4096]
 
 
+@pytest.mark.parametrize(("chosen", "words"), [(8192, []), (16384, ["was trained for 8,192 tokens"])])
+async def test_a_context_that_no_model_of_its_kind_has(tmp_path: Path, chosen: int, words: list[str]) -> None:
+    ollama = Ollama(loaded=False)
+    async with ollama_core(tmp_path, ollama) as core:
+        session = await core.sessions.create(options=SessionOptions(context_length=chosen))
+        events = await turn(core, await core.chat.send(session.id, "one"))
+        assert [word in notice for word, notice in zip(words, notices(events), strict=True)] == [True] * len(words)
+    assert ollama.chats[0]["options"]["num_ctx"] == 8192
+
+
+async def test_nothing_is_chosen_where_there_is_nothing_to_ask_for_again(core: Core) -> None:
+    session = await core.sessions.create()
+    with pytest.raises(UsageError, match="no answer to ask for again"):
+        await core.chat.regenerate(session.id, context_length=4096)
+    assert (await core.sessions.get(session.id)).options == SessionOptions()
+
+
 # ---------------------------------------------------------------------- calls of functions, thinking
 
 CALL: dict[str, Any] = {"id": "c1", "function": {"name": "get_weather", "arguments": {"city": "Rome"}}}

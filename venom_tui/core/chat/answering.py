@@ -15,7 +15,7 @@ from venom_tui.core.chat.turns import Turn, Turns
 from venom_tui.core.chat.unsaved import UnsavedMessages
 from venom_tui.core.errors import ContextOverflow, UsageError
 from venom_tui.core.models.manager import ModelManager
-from venom_tui.core.models.parameters import merge_parameters
+from venom_tui.core.models.parameters import merge_parameters, takes
 from venom_tui.core.routing.router import ModelRouter
 from venom_tui.core.runtimes.controller import Prepared
 from venom_tui.core.sanitize import sanitize_line
@@ -75,7 +75,7 @@ class Answering:
             route, request.parameters, status=lambda status: self._status(turn, status)
         )
         turn.context_length = prepared.plan.context_length
-        for notice in self._router.notices(prepared, request.parameters):
+        for notice in (*self._router.notices(prepared, request.parameters), *_smaller(prepared, request.parameters)):
             self._tell(turn, notice)
         leave_out = asked.leave_out_oldest or session.options.leave_out_oldest
         request = await self._ask(turn, turn.streamed, prepared, request, leave_out=leave_out)
@@ -156,6 +156,14 @@ class Answering:
 
     def _tell(self, turn: Turn, text: str) -> None:
         self._turns.emit(turn, TurnNotice(turn.request_id, turn.session_id, text))
+
+
+def _smaller(prepared: Prepared, parameters: GenerationParameters) -> tuple[str, ...]:
+    """Return what the user must know where the model cannot have as large a context as was chosen."""
+    wanted, found = parameters.context_length, prepared.plan.context_length
+    if wanted is None or found is None or found >= wanted or not takes(prepared.runtime.kind, "context_length"):
+        return ()
+    return (f"{prepared.model.name} was trained for {found:,} tokens: its context has so many, not {wanted:,}.",)
 
 
 def _has_image(message: Message) -> bool:

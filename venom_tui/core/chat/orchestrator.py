@@ -176,7 +176,6 @@ class Orchestrator:
         self._check("direct")
         request_id = uuid.uuid4().hex
         with self._turns.beginning(session_id):
-            await self._choose_context(session_id, context_length)
             await self._unsaved.save(session_id)
             messages = await self._sessions.messages(session_id)
             # Alternatives, and answers that were cut when they were asked for again, stand beside the first one.
@@ -184,6 +183,7 @@ class Orchestrator:
             user = messages[-1 - len(tried)] if len(tried) < len(messages) else None
             if user is None or user.role is not Role.USER:
                 raise UsageError("There is no answer to ask for again.", hint="Send a prompt first.")
+            await self._choose_context(session_id, context_length)
             before = tried[0] if tried and not (keep and _says_something(tried[0])) else None
             answer = await self._sessions.begin_answer(session_id, request_id=request_id, replaces=before)
             without = frozenset(message.id for message in tried)
