@@ -11,6 +11,7 @@ import pytest
 from tests.core.hostile import FORBIDDEN, MARKUP, SEQUENCES
 from tests.gguf_files import CHAT, Writer, write_gguf
 from venom_tui.core.models import files as module
+from venom_tui.core.models import headers
 from venom_tui.core.models.files import DEMONSTRATION_NAME, ModelFiles, demonstration_file
 from venom_tui.core.models.gguf import GgufHeader, read_header
 from venom_tui.core.models.names import check_name
@@ -94,7 +95,7 @@ def test_a_file_that_may_not_be_read(folder: Path, monkeypatch: pytest.MonkeyPat
     def refuse(_path: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(module, "read_header", refuse)  # root may read everything
+    monkeypatch.setattr(headers, "read_header", refuse)  # root may read everything
     found = scan(folder)["secret"]
     assert found.error == "it cannot be read: Permission denied"
     assert found.size_bytes
@@ -174,7 +175,7 @@ def test_a_header_is_read_once_and_again_when_the_file_changed(folder: Path, mon
         reads.append(path)
         return read_header(path)
 
-    monkeypatch.setattr(module, "read_header", counted)
+    monkeypatch.setattr(headers, "read_header", counted)
     files = ModelFiles(folder)
     first = files.scan()
     assert files.scan() == first

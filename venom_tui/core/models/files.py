@@ -6,10 +6,10 @@ import importlib.util
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from venom_tui.core.models.gguf import GgufError, GgufHeader, read_header
+from venom_tui.core.models.headers import Headers, Seen
 from venom_tui.core.models.names import LONGEST, name_of_file
 from venom_tui.core.types.model import ModelInfo
 
@@ -23,19 +23,16 @@ _MOST = 5000
 _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf\Z", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    stamp: tuple[int, int]
-    header: GgufHeader | None
-    error: str
+NOT_MODELS = ("mmproj", "adapter", "imatrix", "vocab")
+"""Kinds of GGUF files that answer nobody on their own."""
 
 
 class ModelFiles:
     """The GGUF files of this machine. `scan` is synchronous and reads headers only, of unchanged files none."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, headers: Headers | None = None) -> None:
         self.folder = folder
-        self._seen: dict[Path, _Seen] = {}
+        self._headers = headers or Headers()
 
     def scan(self) -> list[ModelInfo]:
         """Return the models, newest file first, the demonstration model last."""
@@ -54,50 +51,36 @@ class ModelFiles:
         return models
 
     def _demonstration(self, path: Path) -> ModelInfo:
-        seen = self._look(path)
-        return _info(DEMONSTRATION_NAME, path, seen, path.stat().st_size, demonstration=True)
+        seen = self._headers.look(path)
+        found = info_of(DEMONSTRATION_NAME, path, seen, path.stat().st_size, provider="demonstration")
+        digest = f"sha256:{DEMONSTRATION_SHA256}"
+        return replace(found, demonstration=True, digest=digest, weights_digest=digest)
 
     def _model(self, path: Path, names: set[str]) -> ModelInfo | None:
-        part = _PART.fullmatch(path.name)
-        if part is not None and int(part[2]) != 1:
+        if is_later_part(path.name):
             return None
-        seen = self._look(path)
-        if seen.header is not None and seen.header.kind in ("mmproj", "adapter", "imatrix", "vocab"):
+        seen = self._headers.look(path)
+        if seen.header is not None and seen.header.kind in NOT_MODELS:
             return None
-        size, missing = _size(path, part)
+        size, missing = size_of(path)
         if missing:
-            seen = _Seen(seen.stamp, seen.header, missing)
+            seen = Seen(seen.stamp, seen.header, missing)
         name = name_of_file(path.relative_to(self.folder).as_posix())
         unique, number = name, 2
         while unique in names or unique == DEMONSTRATION_NAME:
             ending = f" ({number})"
             unique, number = name[: LONGEST - len(ending)] + ending, number + 1
-        return _info(unique, path, seen, size)
-
-    def _look(self, path: Path) -> _Seen:
-        try:
-            stat = path.stat()
-            stamp = (stat.st_size, stat.st_mtime_ns)
-            seen = self._seen.get(path)
-            if seen is None or seen.stamp != stamp:
-                try:
-                    seen = _Seen(stamp, read_header(path), "")
-                except GgufError as error:
-                    seen = _Seen(stamp, None, str(error))
-                self._seen[path] = seen
-        except OSError as error:
-            return _Seen((0, 0), None, f"it cannot be read: {error.strerror}")
-        return seen
+        return info_of(unique, path, seen, size)
 
 
-def _info(name: str, path: Path, seen: _Seen, size: int, *, demonstration: bool = False) -> ModelInfo:
+def info_of(name: str, path: Path, seen: Seen, size: int, *, provider: str = "local") -> ModelInfo:
+    """Return a file as a model of the embedded runtime."""
     header = seen.header
     return ModelInfo(
         name=name,
         runtime="embedded",
-        provider="demonstration" if demonstration else "local",
+        provider=provider,
         size_bytes=size,
-        digest=f"sha256:{DEMONSTRATION_SHA256}" if demonstration else None,
         parameter_size=header.parameter_size if header else None,
         quantization=header.quantization if header else None,
         context_length=header.context_length if header else None,
@@ -106,7 +89,6 @@ def _info(name: str, path: Path, seen: _Seen, size: int, *, demonstration: bool 
         architecture=header.architecture if header else None,
         path=str(path),
         has_chat_template=header.has_chat_template if header else None,
-        demonstration=demonstration,
         error=seen.error,
         kv_bytes_per_token=header.kv_bytes_per_token if header else None,
     )
@@ -155,22 +137,34 @@ def _gguf_files(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _size(path: Path, part: re.Match[str] | None) -> tuple[int, str]:
-    """Return the size of all parts together, and what is missing of them."""
+def is_later_part(name: str) -> bool:
+    """Return whether a file is a part of a split model, and not its first."""
+    part = _PART.fullmatch(name)
+    return part is not None and int(part[2]) != 1
+
+
+def parts_of(path: Path) -> list[Path]:
+    """Return the files of a model, of which `path` is the first: one, or all parts that it was split into."""
+    part = _PART.fullmatch(path.name)
     if part is None:
-        return path.stat().st_size if path.exists() else 0, ""
+        return [path]
+    return [
+        path.with_name(f"{part[1]}-{number:05d}-of-{part[3]}{path.name[-5:]}") for number in range(1, int(part[3]) + 1)
+    ]
+
+
+def size_of(path: Path) -> tuple[int, str]:
+    """Return the size of all parts together, and what is missing of them."""
+    parts = parts_of(path)
     total, missing = 0, []
-    for number in range(1, int(part[3]) + 1):
-        other = path.with_name(f"{part[1]}-{number:05d}-of-{part[3]}.gguf")
+    for number, part in enumerate(parts, 1):
         try:
-            total += other.stat().st_size
+            total += part.stat().st_size
         except OSError:
             missing.append(number)
         if len(missing) > 3:
             break
-    if missing:
-        return total, f"part {missing[0]} of {int(part[3])} is missing"
-    return total, ""
+    return total, f"part {missing[0]} of {len(parts)} is missing" if missing and len(parts) > 1 else ""
 
 
 def _modified(path: Path) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,13 +13,15 @@ class ModelInfo:
     name: str
     """The name by which the runtime knows it; sanitized."""
     runtime: str
-    """Id of the runtime: `embedded`, `ollama`, `vllm` or a configured name."""
+    """Id of the runtime: `embedded`, `ollama`, `vllm` or a configured name; "" for files that none here serves."""
     provider: str
     """Where it came from: `local`, `ollama`, `huggingface`, `demonstration`."""
     size_bytes: int | None = None
     """Size on disk in bytes, all parts together."""
     digest: str | None = None
-    """Digest of the weights as its source states it."""
+    """What tells this version of it from others, as its source states it: Ollama's is that of the manifest."""
+    weights_digest: str | None = None
+    """sha256 of the weights, where it is known: equal ones are the same weights, whatever they are called."""
     parameter_size: str | None = None
     """Number of parameters as the field writes it: `135M`, `8.0B`."""
     quantization: str | None = None
@@ -43,6 +46,10 @@ class ModelInfo:
     """The small model that comes with venom-tui: honest about being often wrong."""
     error: str = ""
     """Why it cannot be used (unreadable header, missing part), or ""."""
+    remote_host: str | None = None
+    """Where it really runs, for models that its runtime only passes prompts on to."""
+    last_used: datetime | None = None
+    """When it answered last."""
     kv_bytes_per_token: int | None = None
     """Bytes of memory that each token of context takes, with keys and values of 16 bits."""
 
