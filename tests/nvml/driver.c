@@ -4,7 +4,7 @@
  *
  * "-" for a number: not supported; "!": no permission; "!N": the failure of that number. A line "lost": the GPU at this
  * place fell off the bus. A first line "fails N": the driver as a whole does. A first line "waits PATH": it opens that
- * FIFO, and so hangs until somebody writes into it. Without the file no driver is loaded.
+ * FIFO, and so hangs until somebody opens it to write. Without the file no driver is loaded.
  *
  * Compiled with -DOLD it is a driver that knows neither MIG nor the second kind of memory figures. The structures are
  * those of nvml.h, as far as they are needed.

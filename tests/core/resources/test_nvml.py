@@ -328,7 +328,7 @@ def test_a_driver_that_hangs_keeps_only_its_own_thread(
     assert probe.ask(0.1) is first
     assert probe.silent_s > 0
     driver.says([gpu(core=1)])
-    released = threading.Thread(target=lambda: fifo.write_text("go on"))
+    released = threading.Thread(target=lambda: os.close(os.open(fifo, os.O_WRONLY)))
     released.start()
     released.join(10)
     assert not released.is_alive()
