@@ -9,7 +9,7 @@ import click
 
 from venom_tui.cli.options import json_option, runtime_option
 from venom_tui.cli.output import note, or_unknown, pairs, show, size, table
-from venom_tui.cli.running import run_with_core
+from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
 from venom_tui.core.errors import UsageError
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 from venom_tui.core.types.request import GenerationParameters
@@ -30,6 +30,7 @@ def list_models(flags: dict[str, Any], as_json: bool) -> None:
     """List all models."""
 
     async def work(core: Core) -> list[ModelInfo]:
+        await core.runtimes.settled(ALL_ASKED_WITHIN_S)
         return await core.models.list()
 
     models = run_with_core(work, flags)

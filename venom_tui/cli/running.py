@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+ALL_ASKED_WITHIN_S = 10.0
+"""Seconds that a listing waits for servers, each of which has a shorter limit of its own."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _PATIENCE_S = 1.0
 """Seconds after which a further Ctrl-C no longer waits for the orderly end."""

@@ -8,7 +8,7 @@ import click
 
 from venom_tui.cli.options import json_option
 from venom_tui.cli.output import or_unknown, show, table
-from venom_tui.cli.running import run_with_core
+from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
 from venom_tui.core.types.runtime import RuntimeStatus
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def list_runtimes(flags: dict[str, Any], as_json: bool) -> None:
     """List the runtimes with their health. What the embedded one holds belongs to the process that holds it."""
 
     async def work(core: Core) -> list[RuntimeStatus]:
+        await core.runtimes.settled(ALL_ASKED_WITHIN_S)
         return await core.runtimes.statuses()
 
     found = run_with_core(work, flags)

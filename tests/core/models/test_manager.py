@@ -79,7 +79,7 @@ async def test_a_name_of_two_runtimes(core: Core, folder: Path, monkeypatch: pyt
         ModelInfo(name="same", runtime="other", provider="ollama"),
     ]
     monkeypatch.setattr(core.runtimes, "models", lambda: tuple(two))
-    with pytest.raises(AmbiguousModel, match="embedded and other both have a model 'same'") as caught:
+    with pytest.raises(AmbiguousModel, match="embedded and other have a model 'same'") as caught:
         await core.models.find("same")
     assert "--runtime" in caught.value.hint
     assert (await core.models.find("same", "embedded")).runtime == "embedded"

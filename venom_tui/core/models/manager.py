@@ -23,6 +23,7 @@ from venom_tui.core.models.names import check_name
 from venom_tui.core.models.parameters import parse_parameter
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.runtimes.runtime import Runtime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
@@ -59,7 +60,7 @@ class ModelManager:
         self._events = events
         self._files = ModelFiles(settings.models_dir)
         self.contexts = Contexts(runtimes)
-        self._known: Models | None = None
+        self._seen: Models | None = None
         self._scan: asyncio.Task[Models] | None = None
 
     async def list(self, *, refresh: bool = False) -> Models:
@@ -92,15 +93,15 @@ class ModelManager:
         return {(model.runtime, model.name) for model in self._runtimes.loaded()}
 
     async def _scanned(self, *, refresh: bool) -> Models:
-        if self._known is None or refresh:
+        if self._seen is None or refresh:
             if self._scan is None or self._scan.done():
                 self._scan = asyncio.create_task(asyncio.to_thread(self._files.scan), name="scan of model files")
             known = await asyncio.shield(self._scan)
-            changed = self._known is not None and known != self._known
-            self._known = known
+            changed = self._seen is not None and known != self._seen
+            self._seen = known
             if changed:
                 self._events.emit(ModelsChanged())
-        return self._known
+        return self._seen
 
     async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
         """Return the model of a name; what was added meanwhile is found.
@@ -112,7 +113,7 @@ class ModelManager:
             RuntimeUnavailable: the runtime that was named does not answer.
         """
         check_name(name)
-        asked = None if runtime is None else self._runtimes.runtime(runtime)
+        await self._known(runtime)
         for refresh in (False, True):
             if refresh:
                 await self._runtimes.settled()
@@ -122,23 +123,50 @@ class ModelManager:
             if len(found) == 1:
                 return found[0]
             for model in found:
-                if model.active:
+                if (model.runtime, model.name) == self._wanted():  # the active one is meant
                     return model
             if found:
-                where = " and ".join(model.runtime for model in found)
-                raise AmbiguousModel(f"{where} both have a model {name!r}.", hint="Say which with --runtime.")
-        if asked is not None and asked.status().state in _SILENT:
-            status = asked.status()
-            raise RuntimeUnavailable(
-                f"Runtime {asked.id} does not answer: {status.detail}.",
-                hint="Check that it runs, or pick another model.",
-                server_message=status.server_message,
-            )
+                *others, last = (model.runtime for model in found)
+                where = f"{', '.join(others)} and {last}"
+                raise AmbiguousModel(f"{where} have a model {name!r}.", hint="Say which with --runtime.")
+        if runtime is not None:
+            _check_answers(self._runtimes.runtime(runtime))
         where = f" of runtime {sanitize_line(runtime, 40)!r}" if runtime else ""
         raise ModelNotFound(
             f"There is no model {sanitize_line(name, 80)!r}{where}.",
             hint=f"`venom-tui models list` shows all; GGUF files belong into {self._files.folder}.",
         )
+
+    async def _known(self, runtime: str | None) -> None:
+        """Wait until it is known which runtimes there are and, where none is named, what they have.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        if runtime is None or self._runtimes.find(runtime) is None:
+            await self._runtimes.settled()
+        if runtime is not None:
+            self._runtimes.runtime(runtime)
+
+    async def of_runtime(self, runtime: str) -> ActiveModel:
+        """Return which of a runtime's models answers, and why, by the same order as among all.
+
+        Raises:
+            UsageError: there is no such runtime.
+            RuntimeUnavailable: it does not answer.
+            ModelNotFound: it has none.
+        """
+        await self._known(runtime)
+        for refresh in (False, True):
+            if refresh:
+                await self._runtimes.look(runtime)
+            models = [model for model in await self._all(refresh=refresh) if model.runtime == runtime]
+            wanted_runtime, wanted = self._wanted()
+            last_used = (runtime, wanted if wanted_runtime in ("", runtime) else "")
+            if (chosen := choose(models, last_used, self._loaded(), self._runtimes.states())) is not None:
+                return chosen
+        _check_answers(self._runtimes.runtime(runtime))
+        raise ModelNotFound(f"Runtime {runtime} has no model that answers prompts.", hint="Pick another runtime.")
 
     async def active(self, *, settled: bool = True) -> ActiveModel | None:
         """Return which model answers the next prompt, and why; None when there is none.
@@ -254,6 +282,21 @@ class ModelManager:
     def _check_writable(self, what: str) -> None:
         if self._settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly(f"venom-tui runs read-only: {what}.", hint="Start it without --read-only.")
+
+
+def _check_answers(runtime: Runtime) -> None:
+    """Say why a runtime that was named has nothing to offer.
+
+    Raises:
+        RuntimeUnavailable: it does not answer.
+    """
+    status = runtime.status()
+    if status.state in _SILENT:
+        raise RuntimeUnavailable(
+            f"Runtime {runtime.id} does not answer: {status.detail}.",
+            hint="Check that it runs, or pick another model.",
+            server_message=status.server_message,
+        )
 
 
 def _named(models: Models, name: str, runtime: str | None) -> Models:

@@ -21,7 +21,9 @@ class ModelRouter:
         self._runtimes = runtimes
 
     async def decide(self, *, mode: str, model: str | None = None, runtime: str | None = None) -> Route:
-        """Return where a prompt goes: the model that was asked for, else the active one. Sends nothing.
+        """Return where a prompt goes: the model that was asked for, else one of that runtime, else the active one.
+
+        Sends nothing.
 
         Raises:
             ModelNotFound: there is no such model, or none at all.
@@ -29,6 +31,9 @@ class ModelRouter:
         """
         if model is not None:
             reason = "asked for"
+        elif runtime is not None:
+            chosen = await self._models.of_runtime(runtime)
+            model, reason = chosen.name, f"runtime asked for; {chosen.reason}"
         else:
             active = await self._models.active()
             if active is None:
@@ -40,7 +45,7 @@ class ModelRouter:
                     f"The last model used, {active.name}, was of runtime {active.runtime}, which does not answer now.",
                     hint="Start it, or pick another model.",
                 )
-            model, runtime, reason = active.name, runtime or active.runtime, active.reason
+            model, runtime, reason = active.name, active.runtime, active.reason
         found = await self._models.find(model, runtime)
         return Route(
             kind="chat",
