@@ -52,6 +52,7 @@ class HandOver:
         offered = self.offers()
         if not offered:
             return []
+        await self._runs.write_progress()
         for running in offered:
             await self._shared.ask(running.id, Request.HAND_OVER)
         await spawn([running.id for running in offered])

@@ -81,6 +81,7 @@ class OperationRunner:
             names = queue if isinstance(queue, tuple) else (runtime if queue is None else queue,)
             running = Running(key, self._runs.progress_of(operation), frozenset(names))
             self._runs.launch(running, work)
+            self._watch.notice()
         return cast("T", await self._runs.wait(running))
 
     def register(self, kind: Kind) -> None:
@@ -162,8 +163,8 @@ class OperationRunner:
 
     async def log(self, operation_id: str) -> Lines:
         """Return what was noted while an operation ran, each line with its time (UTC)."""
-        running = self._runs.by_id(operation_id)
-        return list(running.progress.lines) if running is not None else await self._store.log(operation_id)
+        lines = self._runs.lines(operation_id)
+        return await self._store.log(operation_id) if lines is None else lines
 
     def running(self) -> Operations:
         """Return the operations of this process that have not ended."""

@@ -30,8 +30,8 @@ _AGAIN_S = 2.0
 """After that long something that the store refused is tried again."""
 _WRITTEN_WITHIN_S = 1.0
 """The longest that progress waits to be written: another process is to show it within two seconds."""
-_TURN_EVERY_S = 0.3
-"""How often it is asked whether another process has made room."""
+_TURN_LIMIT_S = 5.0
+"""After that long it is asked again whether there is room, also when nothing was noticed."""
 
 _HELD: ContextVar[frozenset[str]] = ContextVar("held queues", default=frozenset())
 """The queues that the operation around this code holds: what it begins itself there need not, and must not, wait."""
@@ -56,9 +56,12 @@ class Runs:
         self._history = history
         self._queues = Queues()
         self._running: dict[tuple[str, ...], Running] = {}
+        self._ending: dict[str, Running] = {}
+        """What has ended and is being written."""
         self._unrecorded: dict[str, tuple[Operation, list[str]]] = {}
         self._progress: Debounce[Running] = Debounce(self._save_progress, longest_s=_WRITTEN_WITHIN_S)
         self._heart: asyncio.Task[None] | None = None
+        self._room = asyncio.Event()
         self.closing = False
 
     # ------------------------------------------------------------------ what there is
@@ -75,10 +78,16 @@ class Runs:
         """Return what runs under an id."""
         return next((running for running in self._running.values() if running.id == operation_id), None)
 
+    def lines(self, operation_id: str) -> list[str] | None:
+        """Return the log of an operation of this process that is not all written."""
+        running = self._ending.get(operation_id) or self.by_id(operation_id)
+        return None if running is None else list(running.progress.lines)
+
     def known(self) -> dict[str, Operation]:
         """Return the operations of which this process knows more than the store."""
         unrecorded = {key: operation for key, (operation, _) in self._unrecorded.items()}
-        return unrecorded | {one.id: one.progress.operation for one in self._running.values() if one.joins is None}
+        mine = (*self._ending.values(), *self._running.values())
+        return unrecorded | {one.id: one.progress.operation for one in mine if one.joins is None}
 
     # ------------------------------------------------------------------ running
 
@@ -101,6 +110,7 @@ class Runs:
         if running is not None and running.progress.operation.place != place:
             running.progress.operation = replace(running.progress.operation, place=place)
             self._queues.move(operation_id, place)
+            self.look_for_room()
             self._events.emit(OperationChanged(running.progress.operation))
 
     async def wait(self, running: Running) -> object:
@@ -151,7 +161,15 @@ class Runs:
             _log.exception("a %s failed with a defect", progress.operation.kind)
             raise
         finally:
-            await self._end(running, state, failure)
+            self._running.pop(running.key, None)
+            self._progress.drop(running.id)
+            if running.ending is not Ending.LOSE and running.joins is None:
+                self._ending[running.id] = running
+                try:
+                    await self._end(running, state, failure)
+                finally:
+                    del self._ending[running.id]
+            self.look_for_room()
         return result
 
     async def _work(self, running: Running, work: Work) -> object:
@@ -188,7 +206,23 @@ class Runs:
                 return
             if not await self._history.recover(before):
                 progress.update(message=f"waits for the {_title(before[0].operation)}")
-                await asyncio.sleep(_TURN_EVERY_S)
+                await self._until_room(running)
+
+    async def _until_room(self, running: Running) -> None:
+        """Wait until nothing stands before an operation in its queue, as far as a look tells."""
+        while True:
+            self._room.clear()
+            if not await self._shared.before(running.id):
+                return
+            try:
+                async with asyncio.timeout(_TURN_LIMIT_S):
+                    await self._room.wait()
+            except TimeoutError:
+                return
+
+    def look_for_room(self) -> None:
+        """Let what waits look whether it is its turn."""
+        self._room.set()
 
     async def _join(self, running: Running, work: Work) -> object:
         """Begin what another process still runs, and take it over once the work says that it goes on here."""
@@ -224,11 +258,7 @@ class Runs:
     # ------------------------------------------------------------------ the record
 
     async def _end(self, running: Running, state: OperationState, failure: VenomError | None) -> None:
-        self._running.pop(running.key, None)
         progress, ending = running.progress, running.ending
-        self._progress.drop(running.id)
-        if ending is Ending.LOSE or running.joins is not None:
-            return
         operation = replace(progress.operation, rate_bytes_per_s=None)
         if ending in (Ending.PAUSE, Ending.GIVE) and state is not OperationState.SUCCEEDED and failure is None:
             waits = ending is Ending.GIVE
@@ -274,6 +304,13 @@ class Runs:
             self._unrecorded[operation.id] = (operation, lines)
             self._events.emit(StoreTrouble(f"An operation could not be recorded. {failure.message}"))
 
+    async def write_progress(self) -> None:
+        """Write the progress that still waits, where that is possible."""
+        try:
+            await self._progress.flush()
+        except StoreError as failure:
+            _log.warning("progress was not written: %s", failure.message)
+
     async def _record_missed(self) -> None:
         """Write the ends that could not be written when they came."""
         for operation, lines in tuple(self._unrecorded.values()):
@@ -318,6 +355,7 @@ class Runs:
         tasks: dict[asyncio.Task[object], Running] = {running.task: running for running in self._running.values()}
         for task in tasks:
             task.cancel()
+        tasks |= {running.task: running for running in self._ending.values()}
         if tasks:
             _, stuck = await asyncio.wait(tasks, timeout=_CLOSE_LIMIT_S)
             for task in stuck:

@@ -102,7 +102,8 @@ class Sharing:
     def running_of(self, operation: Operation, terms: Terms, *, lines: list[str] | None = None) -> Running:
         """Return an operation as this process is about to run it."""
         operation = replace(operation, background=self.background)
-        names = frozenset(filter(None, (terms.queue, terms.claim)))
+        # Its queue is decided in the store, over all processes; what it is about is held here as well.
+        names = frozenset(filter(None, (terms.claim,)))
         key = ("shared", terms.claim or operation.id)
         return Running(key, self._runs.progress_of(operation, lines), names, terms)
 

@@ -93,8 +93,9 @@ class Watch:
         theirs = [entry for entry in entries if entry.owner_text != self._owner_text]
         self._look_at_ours(running, [entry for entry in entries if entry.owner_text == self._owner_text])
         await self._tell(theirs, await self._history.look(theirs) if theirs else [])
+        self._runs.look_for_room()
         near = any(not one.host and one.state is not OperationState.PAUSED for one in self._told.values())
-        if near or any(running.terms is not None for running in self._runs.all()):
+        if near or self._runs.all():
             return self.every_s
         return _SELDOM_S if any(one.host for one in self._told.values()) else None
 

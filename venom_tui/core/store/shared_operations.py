@@ -23,6 +23,8 @@ from venom_tui.core.store.rows import time_text
 from venom_tui.core.types.operation import Operation, OperationState
 
 _PLACE_STEP = 0.001
+_BEFORE = """JOIN (SELECT id AS my_id, queue AS my_queue, place AS my_place FROM operations WHERE id = ?)
+    WHERE queue = my_queue AND id <> my_id AND (state = 'running' OR (state = 'queued' AND place < my_place))"""
 
 
 class Request(StrEnum):
@@ -109,11 +111,7 @@ class SharedOperations:
             mine = await _one(db, f"{COLUMNS} WHERE id = ? AND owner = ? AND {OPEN}", operation.id, owner.as_text())
             if mine is None:
                 return None
-            before = await db.execute_fetchall(
-                f"""{COLUMNS} WHERE queue = ? AND id <> ?
-                    AND (state = 'running' OR (state = 'queued' AND place < ?)) ORDER BY place""",
-                (mine.queue, operation.id, mine.operation.place),
-            )
+            before = await db.execute_fetchall(f"{COLUMNS} {_BEFORE}", (operation.id,))
             if not before:
                 await db.execute(
                     "UPDATE operations SET state = 'running', seen_at = ?, operation = ? WHERE id = ?",
@@ -122,6 +120,11 @@ class SharedOperations:
             return [entry_of(row) for row in before]
 
         return await self._database.write(write)
+
+    async def before(self, operation_id: str) -> int:
+        """Return how many operations stand before one in its queue."""
+        found = await self._database.read(f"SELECT count(*) FROM operations {_BEFORE}", (operation_id,))
+        return int(found[0][0])
 
     async def take(self, entry: Entry, owner: Owner, state: OperationState) -> Operation | None:
         """Make an operation ours, as long as it stands as it was seen; None when it does not, or its claim is taken.
