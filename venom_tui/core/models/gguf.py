@@ -7,14 +7,18 @@ and long arrays (the vocabulary) are passed over.
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from venom_tui.core.resources import kv_cache
+from venom_tui.core.resources.estimate.elements import NUMBERS
+from venom_tui.core.resources.estimate.weights import Weights, WeightsCounter
 from venom_tui.core.sanitize import sanitize_line
 
 _MAGIC = b"GGUF"
@@ -45,13 +49,22 @@ _NEEDED = frozenset(
         *("split.count", "split.no", "tokenizer.chat_template"),
     }
 )
-"""Keys whose values are kept; besides them those of an architecture that say how long and large a context is."""
-_NEEDED_OF_ARCHITECTURE = frozenset({"context_length", *kv_cache.NEEDED})
+"""Keys whose values are kept; besides them the numbers of its architecture."""
+_OTHERS = ("general.", "tokenizer.", "split.", "quantize.", "imatrix.", "adapter.")
+"""What keys begin with that are no architecture's."""
+_MOST_NUMBERS = 4096
+"""Longest array that is kept: a number for each layer."""
+_LONGEST_NAME = 512
+"""Bytes of a tensor's name that are read; ggml's own are at most 64."""
 _CUT = "it ends in the middle of its header"
 
 
 class GgufError(ValueError):
     """The file is no GGUF file, or its header is broken; the text says how."""
+
+
+class GgufCut(GgufError):
+    """There is less of the file than its header takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,10 @@ class GgufHeader:
     split_number: int
     kv_bytes_per_token: int | None = None
     """Bytes of cache that each token of context takes."""
+    values: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """The architecture and its numbers, as the header has them."""
+    weights: Weights | None = field(default=None, compare=False)
+    """What the tensors take that the header lists: those of this file."""
 
     @property
     def parameter_size(self) -> str | None:
@@ -93,6 +110,16 @@ def read_header(path: Path) -> GgufHeader:
     """
     with path.open("rb") as file:
         return _Reader(file, os.fstat(file.fileno()).st_size).header()
+
+
+def read_beginning(beginning: bytes, size: int) -> GgufHeader:
+    """Read the header from the beginning of a file of `size` bytes: one that lies elsewhere.
+
+    Raises:
+        GgufCut: the header is longer than that.
+        GgufError: it is no GGUF file, or it is broken.
+    """
+    return _Reader(io.BytesIO(beginning), size).header()
 
 
 class _Reader:
@@ -123,14 +150,15 @@ class _Reader:
                 values[key] = self._value(kind)
             else:
                 self._pass_over(kind)
-        elements = sum(self._elements() for _ in range(tensors))
-        return _summary(version, values, elements)
+        counter = WeightsCounter()
+        elements = sum(self._tensor(counter) for _ in range(tensors))
+        return _summary(version, values, elements, counter.weights())
 
     def _take(self, size: int) -> bytes:
         self._count_bytes(size)
         data = self._file.read(size)
         if len(data) != size:
-            raise GgufError(_CUT)
+            raise GgufCut(_CUT)
         return data
 
     def _skip(self, size: int) -> None:
@@ -142,7 +170,7 @@ class _Reader:
         if self._used > _MAX_HEADER:
             raise GgufError("its header is larger than any model's")
         if self._used > self._size:
-            raise GgufError(_CUT)
+            raise GgufCut(_CUT)
 
     def _number(self, form: str) -> int:
         return int(struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0])
@@ -163,14 +191,21 @@ class _Reader:
         return self._take(length).decode("utf-8", "replace")
 
     def _value(self, kind: int) -> object:
-        """Read a value; of what is needed no array is kept: None."""
+        """Read a value; of arrays those of a few numbers are kept, the others are None."""
         if kind == _STRING:
             return self._string()
         form = _SCALARS.get(kind)
-        if form is None:
+        if form is not None:
+            return struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0]
+        if kind != _ARRAY:
             self._pass_over(kind)
             return None
-        return struct.unpack(self._order + form, self._take(struct.calcsize("=" + form)))[0]
+        inner, count = self._number("I"), self._length()
+        form = _SCALARS.get(inner)
+        if form is None or count > _MOST_NUMBERS:
+            self._pass_over(inner, count, 1)
+            return None
+        return struct.unpack(f"{self._order}{count}{form}", self._take(count * struct.calcsize("=" + form)))
 
     def _pass_over(self, kind: int, count: int = 1, depth: int = 0) -> None:
         """Read past values of one kind."""
@@ -191,24 +226,28 @@ class _Reader:
             else:
                 self._pass_over(self._number("I"), self._length(), depth + 1)
 
-    def _elements(self) -> int:
+    def _tensor(self, counter: WeightsCounter) -> int:
         """Read one tensor's entry and return its number of elements."""
-        self._skip(self._length())
+        length = self._length()
+        name = self._take(length).decode("utf-8", "replace") if length <= _LONGEST_NAME else ""
+        if length > _LONGEST_NAME:
+            self._skip(length)
         dimensions = self._number("I")
         if dimensions > 8:
             raise GgufError(f"it claims to hold a tensor of {dimensions} dimensions")
         shape = [self._length() for _ in range(dimensions)]
-        self._skip(4 + 8)
+        counter.add(name, shape, NUMBERS.get(self._number("I"), ""))
+        self._skip(8)
         return math.prod(shape)
 
 
 def _is_needed(key: str, kind: int) -> bool:
     if key in _NEEDED:
         return True
-    return len(key) < 100 and kind != _STRING and key.partition(".")[2] in _NEEDED_OF_ARCHITECTURE
+    return len(key) < 100 and kind != _STRING and not key.startswith(_OTHERS)
 
 
-def _summary(version: int, values: dict[str, object], elements: int) -> GgufHeader:
+def _summary(version: int, values: dict[str, object], elements: int, weights: Weights | None) -> GgufHeader:
     architecture = _text(values.get("general.architecture"))
     kind = _text(values.get("general.type")) or "model"
     if architecture == "clip":
@@ -227,6 +266,8 @@ def _summary(version: int, values: dict[str, object], elements: int) -> GgufHead
         split_count=_int(values.get("split.count"), 1),
         split_number=_int(values.get("split.no"), 0),
         kv_bytes_per_token=kv_cache.kv_bytes_per_token(values),
+        values={k: v for k, v in values.items() if k == "general.architecture" or not k.startswith(_OTHERS)},
+        weights=weights,
     )
 
 
