@@ -57,7 +57,7 @@ class RouterFactory(Protocol):
 
 @contextlib.asynccontextmanager
 async def llama_server_process(
-    home: Path, arguments: tuple[str, ...], *, wait: bool = True, **environment: str
+    home: Path, arguments: tuple[str, ...], *, wait: bool = True, port: int = 0, **environment: str
 ) -> AsyncIterator[Server]:
     """Run a llama-server. Takes 0.5 s with SmolLM2.
 
@@ -65,9 +65,10 @@ async def llama_server_process(
         home: its HOME and cache.
         arguments: `--model FILE` or `--models-dir FOLDER`, and more.
         wait: until its model is loaded; without it the first answers are 503, or there is nobody yet.
+        port: where it answers; a free one where none is named.
         environment: its settings as variables (LLAMA_ARG_…), over those that keep it small.
     """
-    port = free_port()
+    port = port or free_port()
     command = [str(LLAMA_SERVER.path), "--host", "127.0.0.1", "--port", str(port), *arguments]
     given = {**_ENVIRONMENT, "LLAMA_CACHE": str(home / "cache"), **environment}
     server = start(command, url=f"http://127.0.0.1:{port}", home=home, environment=given, log="llama-server.log")
@@ -88,7 +89,7 @@ def llama_server(tmp_path: Path, demonstration_model: Path) -> LlamaFactory:
         model: Path | None = None, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str
     ) -> AbstractAsyncContextManager[Server]:
         named = ("--model", str(model or demonstration_model), "--alias", model.stem if model else "smollm2")
-        return llama_server_process(tmp_path / "llama-server", (*named, *arguments), wait=wait, **environment)
+        return llama_server_process(tmp_path / "llama-server", (*named, *arguments), wait=wait, port=0, **environment)
 
     return run
 
@@ -121,6 +122,6 @@ def llama_router(tmp_path: Path, router_models: dict[str, Path]) -> RouterFactor
         mode = ("--models-dir", str(folder), "--models-max", str(models_max))
         loading = () if autoload else ("--no-models-autoload",)
         home, given = tmp_path / "llama-router", (*mode, *loading, *arguments)
-        return llama_server_process(home, given, wait=True, **environment)
+        return llama_server_process(home, given, wait=True, port=0, **environment)
 
     return run

@@ -73,7 +73,7 @@ class OllamaFactory(Protocol):
 
 @contextlib.asynccontextmanager
 async def ollama_server(
-    home: Path, models: Iterable[OllamaModel] = (), *, models_dir: Path | None = None, **environment: str
+    home: Path, models: Iterable[OllamaModel] = (), *, models_dir: Path | None = None, port: int = 0, **environment: str
 ) -> AsyncIterator[OllamaServer]:
     """Run an Ollama. Takes 0.2 s.
 
@@ -81,13 +81,14 @@ async def ollama_server(
         home: its HOME; one that is not empty is that of an Ollama that ran before.
         models: what is laid into its model folder.
         models_dir: the model folder, where another than `home/models` is wanted.
+        port: where it answers; a free one where none is named.
         environment: OLLAMA_MAX_LOADED_MODELS, OLLAMA_MAX_QUEUE, OLLAMA_KEEP_ALIVE and the like.
     """
     folder = models_dir or home / "models"
     folder.mkdir(parents=True, exist_ok=True)
     for model in models:
         lay(folder, model)
-    port = free_port()
+    port = port or free_port()
     given = {**_ENVIRONMENT, "OLLAMA_HOST": f"127.0.0.1:{port}", "OLLAMA_MODELS": str(folder), **environment}
     command = [str(OLLAMA.path), "serve"]
     server = start(command, url=f"http://127.0.0.1:{port}", home=home, environment=given, log="ollama.log")
@@ -113,6 +114,6 @@ def ollama(tmp_path: Path, ollama_models: list[OllamaModel]) -> OllamaFactory:
         models: Iterable[OllamaModel] | None = None, *, models_dir: Path | None = None, **environment: str
     ) -> AbstractAsyncContextManager[OllamaServer]:
         laid = ollama_models if models is None else models
-        return ollama_server(tmp_path / "ollama", laid, models_dir=models_dir, **environment)
+        return ollama_server(tmp_path / "ollama", laid, models_dir=models_dir, port=0, **environment)
 
     return run

@@ -49,7 +49,13 @@ class VllmServer(Server):
 
 @contextlib.asynccontextmanager
 async def vllm_server(
-    home: Path, model: VllmModel | Path, *, wait: bool = True, arguments: tuple[str, ...] = (), **environment: str
+    home: Path,
+    model: VllmModel | Path,
+    *,
+    wait: bool = True,
+    port: int = 0,
+    arguments: tuple[str, ...] = (),
+    **environment: str,
 ) -> AsyncIterator[VllmServer]:
     """Run a vLLM with one model, under the model's name.
 
@@ -57,10 +63,11 @@ async def vllm_server(
         home: its HOME and caches.
         model: one of ours, or a folder.
         wait: until it answers; without it the test sees the start.
+        port: where it answers; a free one where none is named.
         arguments: further arguments of `vllm serve`.
         environment: further variables.
     """
-    port = free_port()
+    port = port or free_port()
     folder = VLLM_MODELS.folder / model if isinstance(model, str) else model
     command = [
         str(VLLM.path), "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder),
