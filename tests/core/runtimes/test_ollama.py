@@ -212,10 +212,11 @@ async def test_keep_alive_is_sent_where_it_is_set(
 
 
 async def test_a_pin_of_somebody_else_outlives_our_keep_alive(pool: HttpPool, server: Server, fake: FakeOllama) -> None:
-    runtime = OllamaRuntime("ollama", server.url, pool, origin="test", keep_alive="5m")
-    fake.hold(NAME, forever=True)
-    await turn(runtime, await known(runtime))
-    assert options(server) == [(AUTOMATIC, None)]
+    for setting, sent in (("5m", None), ("0", None), ("-1", -1), ("-1m", "-1m")):
+        runtime = OllamaRuntime("ollama", server.url, pool, origin="test", keep_alive=setting)
+        fake.hold(NAME, forever=True)
+        await turn(runtime, await known(runtime))
+        assert options(server)[-1] == (AUTOMATIC, sent)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,8 @@ class OllamaRuntime(Runtime):
         super().__init__(runtime_id, endpoint=url, origin=origin)
         self.client = OllamaClient(pool, url, who=f"Ollama at {shown_address(url)}", api_key=api_key)
         self._keep_alive = _keep_alive(keep_alive)
+        self._pins = keep_alive.startswith("-")
+        """Whether that keeps models for ever; anything else would take back that somebody else does."""
         self._loaded: tuple[OllamaModel, ...] = ()
         self._automatic: dict[str, int] = {}
         """Models that we had loaded with the server's own choice of a context -> that context."""
@@ -118,7 +120,7 @@ class OllamaRuntime(Runtime):
         plan = Plan(
             context_length=_chosen(model, parameters),
             sends_context=parameters.context_length is not None,
-            keep_alive=None if row is not None and row.forever else self._keep_alive,
+            keep_alive=None if row is not None and row.forever and not self._pins else self._keep_alive,
             thinks=thinks,
             notes=() if thinks or not wants_thought else (f"{model.name} cannot think before it answers.",),
         )
