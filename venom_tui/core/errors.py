@@ -19,7 +19,9 @@ VenomError
 │   ├── ContextOverflow     the prompt is longer than the loaded context
 │   ├── BadAnswer           HTML, broken JSON, a wrong shape
 │   ├── CutStream           a stream that ended without its end marker
-│   └── LoadFailed          a model that could not be loaded
+│   ├── LoadFailed          a model that could not be loaded
+│   └── DownloadFailed      what was to be fetched did not come, or came damaged
+├── NoSpace                 a download that does not fit on its disk
 ├── StoreError              the database could not be read or written
 │   ├── StoreTooNew         written by a newer venom-tui
 │   ├── StoreDamaged        not a database any more
@@ -219,6 +221,28 @@ class LoadFailed(RuntimeFailure):
     """A model could not be loaded; `server_message` is the runtime's own log."""
 
     code = "load_failed"
+
+
+class DownloadFailed(RuntimeFailure):
+    """What was to be fetched did not come, or came damaged."""
+
+    code = "download_failed"
+
+
+class NoSpace(VenomError):
+    """A download does not fit on the disk where it would lie.
+
+    Attributes:
+        missing_bytes: how much more space is needed, None where that is not known.
+    """
+
+    code = "no_space"
+
+    def __init__(
+        self, message: str, *, hint: str = "", server_message: str = "", missing_bytes: int | None = None
+    ) -> None:
+        super().__init__(message, hint=hint, server_message=server_message)
+        self.missing_bytes = missing_bytes
 
 
 class StoreError(VenomError):

@@ -1,0 +1,1 @@
+"""Downloads: how models come to this machine, whoever names them."""

@@ -1,0 +1,85 @@
+"""Where a download will lie, and what is free there. Synchronous: a network mount may take its time."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+_FROM = re.compile(r"^FROM (/[^\n]*/blobs/sha256-[0-9a-f]{64})\s*$", re.MULTILINE)
+_OCTAL = re.compile(r"\\([0-7]{3})")
+
+
+def folder_of(modelfile: str) -> str | None:
+    """Return the folder of blobs that a modelfile of `/api/show` names, where it is one of this machine.
+
+    A server behind a tunnel or in a container names a path of its own: the blob must be seen here, or be kept from us
+    by its folder's mode, as that of Ollama's own user is.
+    """
+    found = _FROM.search(modelfile)
+    if found is None:
+        return None
+    blob = Path(found[1])
+    try:
+        blob.stat()
+    except PermissionError:
+        pass
+    except (OSError, ValueError):
+        return None
+    return str(blob.parent)
+
+
+def free_bytes(folder: str | Path) -> int | None:
+    """Return what is free on the file system of a folder that is there or will be; None where that cannot be told."""
+    place = Path(folder)
+    while True:
+        try:
+            usage = os.statvfs(place)
+        except FileNotFoundError:
+            if place == place.parent:
+                return None
+            place = place.parent
+        except PermissionError:
+            mount = mount_of(str(place))
+            if mount is None or mount == place:
+                return None
+            place = mount
+        except (OSError, ValueError):
+            return None
+        else:
+            return usage.f_bavail * (usage.f_frsize or usage.f_bsize)
+
+
+def mount_of(path: str) -> Path | None:
+    """Return where the file system that holds a path is mounted, also where the path itself may not be looked at."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except OSError:
+        return None
+    points = [_OCTAL.sub(lambda code: chr(int(code[1], 8)), line.split(" ")[4]) for line in lines if line]
+    holding = [point for point in points if point == "/" or path == point or path.startswith(f"{point}/")]
+    return Path(max(holding, key=len)) if holding else None
+
+
+def partial_bytes(folder: str | Path, digests: Iterable[str]) -> int:
+    """Return what lies in Ollama's partial files of some layers.
+
+    They are as long as the layer from the beginning: what counts is what is allocated.
+    """
+    total = 0
+    for digest in digests:
+        try:
+            stat = os.stat(Path(folder) / f"{digest.replace(':', '-')}-partial")
+        except (OSError, ValueError):
+            continue
+        total += min(stat.st_blocks * 512, stat.st_size)
+    return total
+
+
+def human(size: int) -> str:
+    """Return a size in a sentence."""
+    for unit, factor in (("GiB", 1024**3), ("MiB", 1024**2), ("KiB", 1024)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
+    return f"{size} B"

@@ -1,0 +1,51 @@
+"""What a pull would fetch, before anything of it is fetched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class PullFile:
+    """A file, or a layer of a model."""
+
+    name: str
+    size_bytes: int | None
+    present: bool = False
+    """Whether it is there already."""
+
+
+@dataclass(frozen=True, slots=True)
+class PullPreview:
+    """What a pull would fetch, from where, and whether there is room. None always means "not known"."""
+
+    name: str
+    """The model, in the one form in which its provider is asked for it."""
+    provider: str
+    """`ollama` or `huggingface`."""
+    runtime: str
+    """Id of the runtime that will have it; "" where none here serves it by itself."""
+    source: str
+    """Who is asked: the host of a registry or hub."""
+    target: str = ""
+    """As it was typed; sanitized."""
+    files: tuple[PullFile, ...] = ()
+    bytes_total: int | None = None
+    """Size of all files together."""
+    bytes_missing: int | None = None
+    """What is really fetched: without what is there already, whole or in part."""
+    folder: str | None = None
+    """Where it will lie."""
+    free_bytes: int | None = None
+    """What is free there."""
+    insecure: bool = False
+    """Whether the registry may speak plain HTTP."""
+    warnings: tuple[str, ...] = ()
+    """What is to be known before, each a sentence."""
+
+    @property
+    def short_bytes(self) -> int:
+        """How much space is missing, as far as that is known; 0 where it fits or nothing is known."""
+        if self.bytes_missing is None or self.free_bytes is None:
+            return 0
+        return max(0, self.bytes_missing - self.free_bytes)
