@@ -12,13 +12,16 @@ from venom_tui.core.chat.orchestrator import Orchestrator
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, StoreError
 from venom_tui.core.events import EventBus, SessionsChanged, StoreTrouble
+from venom_tui.core.models.facts import Facts
 from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.registry import ModelRegistry
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.owner import Owner
 from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.settings import Settings
+from venom_tui.core.store.catalog import CatalogStore
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
@@ -44,6 +47,7 @@ class Core:
     operations: OperationRunner
     runtimes: LlmServerController
     models: ModelManager
+    registry: ModelRegistry
     router: ModelRouter
     guard: Telemetry
     chat: Orchestrator
@@ -82,7 +86,13 @@ class Core:
         await self.runtimes.start()
         # Before the runtimes: a load that goes on is interrupted, and does not fail because its server was ended.
         stack.push_async_callback(self.operations.close)
-        self.models = ModelManager(settings, self._settings_store, self.runtimes, self.operations, events)
+        catalog = CatalogStore(self.database)
+        self.models = ModelManager(
+            settings, self._settings_store, self.runtimes, self.operations, events, Facts(catalog)
+        )
+        self.registry = ModelRegistry(
+            settings, pool, self._settings_store, catalog, self.runtimes, self.operations, events, self.models
+        )
         self.router = ModelRouter(self.models, self.runtimes)
         self.guard = Telemetry(settings, events, self.runtimes.loaded)
         await self.guard.start()

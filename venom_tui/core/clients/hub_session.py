@@ -97,7 +97,7 @@ async def in_thread(who: str, work: Callable[[], T], *, timeout_s: float) -> T:
 @contextmanager
 def bounded(bounds: Bounds) -> Iterator[None]:
     """Let the library's calls inside the block keep these bounds, and tell its failures as ours."""
-    _install()
+    install()
     token = BOUNDS.set(bounds)
     try:
         yield
@@ -119,7 +119,7 @@ def bounded(bounds: Bounds) -> Iterator[None]:
         BOUNDS.reset(token)
 
 
-def _install() -> None:
+def install() -> None:
     """Give the library our connection, once a process; imports it."""
     global _is_installed  # one library, one connection
     with _installed:

@@ -27,7 +27,7 @@ def choose(
         loaded: what is in memory.
         states: runtime -> how it is.
     """
-    usable = [model for model in models if not model.error and answers_prompts(model)]
+    usable = [model for model in models if model.runtime and not model.error and answers_prompts(model)]
     runtime, name = wanted
     gone = ""
     if name:
@@ -42,7 +42,7 @@ def choose(
             return _active(model, gone + "it is loaded already")
     for model in usable:
         if not model.demonstration:
-            file = model.runtime == "embedded"
+            file = (model.runtime, model.provider) == ("embedded", "local")
             return _active(model, gone + ("the newest file in the models folder" if file else "it is installed"))
     for model in usable:
         return _active(model, gone + "no other model is here")

@@ -11,7 +11,7 @@ import io
 import math
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -122,6 +122,17 @@ def read_beginning(beginning: bytes, size: int) -> GgufHeader:
     return _Reader(io.BytesIO(beginning), size).header()
 
 
+def read_texts(path: Path, wanted: Collection[str]) -> dict[str, str]:
+    """Return texts of the header by their keys: what a person wants to read of a model (synchronous).
+
+    Raises:
+        GgufError: it is no GGUF file, or it is broken or cut.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return _Reader(file, os.fstat(file.fileno()).st_size).texts(wanted)
+
+
 class _Reader:
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
@@ -132,16 +143,7 @@ class _Reader:
         self._wide = True
 
     def header(self) -> GgufHeader:
-        if self._take(4) != _MAGIC:
-            raise GgufError("it is no GGUF file")
-        version = self._number("I")
-        if version & 0xFFFF == 0:
-            # A big-endian file: its version reads as a multiple of 65,536.
-            self._order, version = ">", struct.unpack(">I", struct.pack("<I", version))[0]
-        if version not in (1, 2, 3):
-            raise GgufError(f"its format version is {version}, which is unknown")
-        self._wide = version > 1
-        tensors, pairs = self._count(_MAX_TENSORS, "tensors"), self._count(_MAX_PAIRS, "keys")
+        version, tensors, pairs = self._begin()
         values: dict[str, object] = {}
         for _ in range(pairs):
             key = self._string()
@@ -153,6 +155,30 @@ class _Reader:
         counter = WeightsCounter()
         elements = sum(self._tensor(counter) for _ in range(tensors))
         return _summary(version, values, elements, counter.weights())
+
+    def texts(self, wanted: Collection[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for _ in range(self._begin()[2]):
+            key = self._string()
+            kind = self._number("I")
+            if kind == _STRING and key in wanted:
+                found[key] = self._string()
+            else:
+                self._pass_over(kind)
+        return found
+
+    def _begin(self) -> tuple[int, int, int]:
+        """Read what stands before the pairs; return version, number of tensors, number of pairs."""
+        if self._take(4) != _MAGIC:
+            raise GgufError("it is no GGUF file")
+        version = self._number("I")
+        if version & 0xFFFF == 0:
+            # A big-endian file: its version reads as a multiple of 65,536.
+            self._order, version = ">", struct.unpack(">I", struct.pack("<I", version))[0]
+        if version not in (1, 2, 3):
+            raise GgufError(f"its format version is {version}, which is unknown")
+        self._wide = version > 1
+        return version, self._count(_MAX_TENSORS, "tensors"), self._count(_MAX_PAIRS, "keys")
 
     def _take(self, size: int) -> bytes:
         self._count_bytes(size)

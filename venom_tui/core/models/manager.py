@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -18,7 +18,10 @@ from venom_tui.core.errors import (
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
 from venom_tui.core.models.choice import choose
 from venom_tui.core.models.contexts import Contexts
+from venom_tui.core.models.facts import Facts
 from venom_tui.core.models.files import ModelFiles
+from venom_tui.core.models.headers import Headers
+from venom_tui.core.models.hub_cache import HubCache
 from venom_tui.core.models.names import check_name
 from venom_tui.core.models.parameters import parse_parameter
 from venom_tui.core.operations.runner import OperationRunner, Progress
@@ -52,13 +55,17 @@ class ModelManager:
         runtimes: LlmServerController,
         operations: OperationRunner,
         events: EventBus,
+        facts: Facts,
     ) -> None:
         self._settings = settings
         self._store = store
         self._runtimes = runtimes
         self._operations = operations
         self._events = events
-        self._files = ModelFiles(settings.models_dir)
+        self.facts = facts
+        headers = Headers()
+        self._files = ModelFiles(settings.models_dir, headers)
+        self._cache = HubCache(settings.hub_cache, headers)
         self.contexts = Contexts(runtimes)
         self._seen: Models | None = None
         self._scan: asyncio.Task[Models] | None = None
@@ -67,25 +74,21 @@ class ModelManager:
         """Return all models, those of runtimes as they were seen last; `refresh` looks at files and runtimes again."""
         if refresh:
             await self._runtimes.look()
-        models = await self._all(refresh=refresh)
+        await self.facts.load()
+        models = self.facts.complete(await self._all(refresh=refresh))
         loaded = self._loaded()
         active = self._choose(models)
-        return [
-            replace(
-                model,
-                loaded=(model.runtime, model.name) in loaded if model.runtime == "embedded" else model.loaded,
-                active=active is not None and (model.runtime, model.name) == (active.runtime, active.name),
-            )
-            for model in models
-        ]
+        key = None if active is None else (active.runtime, active.name)
+        return [_as_it_is(model, loaded, active=(model.runtime, model.name) == key) for model in models]
 
     async def _all(self, *, refresh: bool = False) -> Models:
         """Return the files and what the runtimes offer; the demonstration model comes last."""
         files = await self._scanned(refresh=refresh)
         offered = self._runtimes.models()
         return [
-            *(model for model in files if not model.demonstration),
+            *(model for model in files if model.provider == "local"),
             *offered,
+            *(model for model in files if model.provider == "huggingface"),
             *(model for model in files if model.demonstration),
         ]
 
@@ -95,13 +98,17 @@ class ModelManager:
     async def _scanned(self, *, refresh: bool) -> Models:
         if self._seen is None or refresh:
             if self._scan is None or self._scan.done():
-                self._scan = asyncio.create_task(asyncio.to_thread(self._files.scan), name="scan of model files")
+                self._scan = asyncio.create_task(asyncio.to_thread(self._look_at_files), name="scan of model files")
             known = await asyncio.shield(self._scan)
+            await self.facts.look_at_files(model.path for model in known if model.path is not None)
             changed = self._seen is not None and known != self._seen
             self._seen = known
             if changed:
                 self._events.emit(ModelsChanged())
         return self._seen
+
+    def _look_at_files(self) -> Models:
+        return self._files.scan() + self._cache.scan()
 
     async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
         """Return the model of a name; what was added meanwhile is found.
@@ -282,6 +289,12 @@ class ModelManager:
     def _check_writable(self, what: str) -> None:
         if self._settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly(f"venom-tui runs read-only: {what}.", hint="Start it without --read-only.")
+
+
+def _as_it_is(model: ModelInfo, held: Collection[tuple[str, str]], *, active: bool) -> ModelInfo:
+    """Return a model with whether it is in memory and whether it answers; mostly that is what it says already."""
+    loaded = (model.runtime, model.name) in held if model.runtime == "embedded" else model.loaded
+    return model if (loaded, active) == (model.loaded, model.active) else replace(model, loaded=loaded, active=active)
 
 
 def _check_answers(runtime: Runtime) -> None:

@@ -245,6 +245,7 @@ def _info(row: OllamaModel, runtime_id: str, held: OllamaModel | None) -> ModelI
         # Without a size the server does not know either.
         vram_bytes=held.size_vram_bytes if held is not None and held.size_bytes is not None else None,
         architecture=row.family,
+        remote_host=row.remote_host,
     )
 
 
