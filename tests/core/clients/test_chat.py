@@ -15,7 +15,7 @@ from tests.servers import DONE, Script, answer, event, head, piece, sends, servi
 from venom_tui.core.clients import http
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.openai_compatible import OpenAICompatibleClient
-from venom_tui.core.errors import BadAnswer, RuntimeFailure, RuntimeRefused
+from venom_tui.core.errors import BadAnswer, ContextOverflow, RuntimeFailure, RuntimeRefused
 from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.request import ChatChunk
 from venom_tui.core.types.session import Usage
@@ -136,6 +136,35 @@ def test_a_servers_words_are_harmless(words: str, name: str, nested: bool) -> No
         assert not FORBIDDEN.search(told)
         assert "\n" not in told
         assert len(told) <= 400
+
+
+OLD_VLLM = (
+    "This model's maximum context length is 512 tokens. However, you requested 520 tokens (20 in the messages, …)."
+)
+NEW_VLLM = (
+    "This model's maximum context length is 512 tokens. However, your prompt contains at least 513 input tokens, …"
+)
+CHARACTERS = "This model's maximum context length is 4,096 tokens. However, your prompt contains 25050 characters …"
+LLAMA_CPP = "request (5031 tokens) exceeds the available context size (4096 tokens), try increasing it"
+
+
+@pytest.mark.parametrize(
+    ("words", "prompt", "context", "says"),
+    [
+        (NEW_VLLM, 513, 512, "it has at least 513 tokens, the context 512."),
+        (OLD_VLLM, 20, 512, "by the answer that was asked for: it has 20 tokens, the context 512."),
+        (CHARACTERS, None, 4096, "the model's context of 4,096 tokens."),
+        (LLAMA_CPP, 5031, 4096, "it has 5,031 tokens, the context 4,096."),
+        ("This model's maximum context length is exceeded.", None, None, "longer than the model's context."),
+    ],
+)
+async def test_the_numbers_in_words(
+    pool: HttpPool, words: str, prompt: int | None, context: int | None, says: str
+) -> None:
+    found = await failure(pool, sends(head("400 Bad Request") + json.dumps({"error": {"message": words}}).encode()))
+    assert isinstance(found, ContextOverflow)
+    assert (found.prompt_tokens, found.context_length) == (prompt, context)
+    assert found.message.endswith(says)
 
 
 # ---------------------------------------------------------------------- calls of functions

@@ -254,7 +254,9 @@ def overflow(words: str, details: dict[str, Any]) -> ContextOverflow:
     prompt = _whole(details.get("n_prompt_tokens")) or _number(_PROMPT, words)
     context = _whole(details.get("n_ctx")) or _number(_LIMIT, words)
     numbers = ""
-    if prompt is not None and context is not None:
+    if prompt is not None and context is not None and prompt < context:
+        numbers = f" by the answer that was asked for: it has {prompt:,} tokens, the context {context:,}"
+    elif prompt is not None and context is not None:
         least = "at least " if "at least" in words else ""
         numbers = f": it has {least}{prompt:,} tokens, the context {context:,}"
     elif context is not None:
