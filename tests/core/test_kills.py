@@ -16,11 +16,13 @@ from tests.core.beside import all_gone, beside, put_model
 from tests.core.support import COUNTING, ask, ended, first_words, next_of, open_core
 from venom_tui.core.core import Core
 from venom_tui.core.events import SessionsChanged
+from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.session import Message, MessageState, Role
 
 KILLS = int(os.environ.get("VENOM_TEST_KILLS", "10"))
 """`make soak` asks for more."""
 _LOST_S = 2.0
+STEADY = GenerationParameters(temperature=0.0)
 
 
 @dataclass
@@ -116,7 +118,7 @@ async def test_two_on_one_data_directory(tmp_path: Path, demonstration_model: Pa
         # While it answers, neither we nor one that is just starting takes its answer for a dead one's.
         async with open_core(tmp_path) as third:
             assert await third.sessions.recover() == 0
-            running = await third.chat.send(ours.id, COUNTING, model="long")
+            running = await third.chat.send(ours.id, COUNTING, model="long", parameters=STEADY)
             await first_words(third, running)
             assert await core.sessions.recover() == 0
             user, answer = await third.sessions.messages(session_id)

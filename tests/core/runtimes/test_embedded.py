@@ -21,11 +21,14 @@ from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationCh
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
 from venom_tui.core.runtimes.leftovers import workers
 from venom_tui.core.types.operation import OperationState
+from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState
 from venom_tui.core.types.session import MessageState
 from venom_tui.core.types.turn import TurnEnded, TurnStatus
 
 QUESTION = "What is the capital of France?"
+STEADY = GenerationParameters(temperature=0.0)
+"""With these the answer to COUNTING goes on for minutes."""
 Models = Callable[..., Path]
 
 
@@ -108,6 +111,20 @@ async def test_one_model_at_a_time(models: Models) -> None:
         }
 
 
+async def test_an_answer_is_not_cut_for_want_of_a_place(models: Models) -> None:
+    async with open_core(models("a", "b", "c"), VENOM_EMBEDDED_MODELS=1) as core:
+        session = await core.sessions.create()
+        request_id = await core.chat.send(session.id, COUNTING, model="a", parameters=STEADY)
+        await first_words(core, request_id)
+        await core.models.activate("b")
+        assert set(pids(core)) == {"a", "b"}, "one more than allowed, as long as it answers"
+        assert core.chat.running(session.id) == request_id
+        await core.chat.stop(request_id)
+        assert (await ended(core, request_id)).message.state is MessageState.STOPPED
+        await core.models.activate("c")
+        assert set(pids(core)) == {"c"}
+
+
 async def test_unloading_ends_the_process(models: Models) -> None:
     async with open_core(models("a")) as core:
         session = await core.sessions.create()
@@ -139,7 +156,7 @@ async def test_who_asks_while_a_model_loads_waits_for_that_load(models: Models) 
 async def test_a_killed_process_is_noticed_and_explained(models: Models) -> None:
     async with open_core(models("a")) as core:
         session = await core.sessions.create()
-        request_id = await core.chat.send(session.id, COUNTING)
+        request_id = await core.chat.send(session.id, COUNTING, parameters=STEADY)
         await first_words(core, request_id)
         os.kill(pids(core)["a"], signal.SIGKILL)
         last = await ended(core, request_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import count
@@ -35,7 +36,18 @@ class Holding:
     size_bytes: int | None
     used: int = 0
     """Number of its last use; the smallest leaves first."""
+    answering: int = 0
+    """How many answers it is writing now."""
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Count an answer as being written as long as the block lasts."""
+        self.answering += 1
+        try:
+            yield
+        finally:
+            self.answering -= 1
 
 
 class EmbeddedRuntime(Runtime):
@@ -95,10 +107,14 @@ class EmbeddedRuntime(Runtime):
         held.used = next(self._uses)
 
     def surplus(self, kept: str) -> list[str]:
-        """Return the models that must leave so that the limit holds, least recently used first; `kept` stays."""
+        """Return the models that must leave so that the limit holds, least recently used first; `kept` stays.
+
+        One that is answering stays until the next load: no answer is cut for want of a place.
+        """
         limit = self._settings.int("VENOM_EMBEDDED_MODELS")
-        others = sorted((held for held in self._held.values() if held.name != kept), key=lambda held: held.used)
-        return [held.name for held in others[: max(0, len(self._held) - limit)]]
+        idle = [held for held in self._held.values() if held.name != kept and not held.answering]
+        idle.sort(key=lambda held: held.used)
+        return [held.name for held in idle[: max(0, len(self._held) - limit)]]
 
     async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
         """See whether it is held, and with the context that was chosen for it."""
@@ -164,9 +180,11 @@ class EmbeddedRuntime(Runtime):
     ) -> AsyncGenerator[ChatChunk, None]:
         """Ask the process that holds the model."""
         chunks = self._client(request.model).chat(request, wire)
+        held = self.held(request.model)
         try:
-            async for chunk in chunks:
-                yield chunk
+            with held.busy() if held is not None else nullcontext():
+                async for chunk in chunks:
+                    yield chunk
         finally:
             await chunks.aclose()
 
