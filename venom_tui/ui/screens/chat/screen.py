@@ -250,14 +250,14 @@ class ChatScreen(SessionVerbs, SectionScreen):
         if self.stop_answer():
             return
         if self.query_one(Prompt).has_focus:
-            self.query_one(ChatTranscript).focus()
+            self.set_focus(self.query_one(ChatTranscript))
         else:
-            self.query_one(Prompt).focus()
+            self.set_focus(self.query_one(Prompt))
 
     def action_sessions(self) -> None:
         """Go to the list, or pick a session where the list is folded away."""
         if self.query_one("#side").display:
-            self.query_one(SessionList).focus()
+            self.set_focus(self.query_one(SessionList))
         else:
             self.pick_session()
 

@@ -74,7 +74,7 @@ class SessionVerbs(SectionScreen):
         self.query_one(Prompt).put("" if session is None else session.draft)
         self.query_one(Prompt).set_history(list(self.conversation.prompts))
         self.show_sessions()
-        self.query_one(ChatTranscript if hit is not None else Prompt).focus()
+        self.set_focus(self.query_one(ChatTranscript if hit is not None else Prompt))
 
     def show_card(self) -> None:
         """Show the opening card."""
@@ -95,7 +95,7 @@ class SessionVerbs(SectionScreen):
         await self.conversation.new(temporary=temporary)
         self.show_card()
         self.show_sessions()
-        self.query_one(Prompt).focus()
+        self.set_focus(self.query_one(Prompt))
         if temporary:
             self.notify("Nothing of this session is stored; it ends with venom-tui.", markup=False)
 
@@ -238,4 +238,4 @@ class SessionVerbs(SectionScreen):
 
     def action_prompt(self) -> None:
         """Go to the prompt."""
-        self.query_one(Prompt).focus()
+        self.set_focus(self.query_one(Prompt))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
+from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.transcript import Transcript
 
 
@@ -41,3 +43,7 @@ class ChatTranscript(Transcript):
         ),
         Binding("i", "screen.prompt", "Prompt", show=False, id="transcript.prompt", tooltip="Go to the prompt"),
     ]
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys: what is typed behind `i` belongs to the prompt."""
+        await act_in_order(self, event)
