@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ class HubDeletion:
 
     repository: Path
     strategy: DeleteCacheStrategy | None
-    """None: the library does not understand the repository; its folder goes as a whole."""
+    """None: the library does not understand the repository, and we delete ourselves."""
     paths: tuple[Path, ...]
+    """What goes: the repository's folder, or names of files in the snapshots, their contents last."""
     frees_bytes: int
     notes: tuple[str, ...] = ()
 
@@ -57,7 +59,8 @@ def delete(cache: Path, deletion: HubDeletion) -> None:
     """
     inside = Inside(cache)
     if deletion.strategy is None:
-        inside.remove_tree(deletion.repository)
+        for path in deletion.paths:
+            (inside.remove_tree if path == deletion.repository else inside.remove)(path)
     else:
         _check(inside, deletion.repository, deletion.strategy)
         deletion.strategy.execute()
@@ -74,23 +77,29 @@ def _plan(cache: Path, inside: Inside, repository: Repository, models: list[Mode
     # All of it is looked at, so that nothing is deleted where a part of it may not be.
     files = list(inside.files(repository.folder))
     strategy = deletion_of(cache, repository.folder, None if whole else names)
-    if strategy is None and not whole:
-        raise NotRemovable(
-            f"The cache of {repository.id} is damaged, so that single files of it cannot be removed.",
-            hint="`hf cache verify` tells what is wrong; removing all of its models removes it as a whole.",
-        )
     if strategy is not None:
         _check(inside, repository.folder, strategy)
-    if strategy is not None and any(path.is_symlink() for path in _blobs(repository, strategy)):
-        frees = strategy.expected_freed_size  # blobs that repositories share: the library counts them
-    elif whole:
-        frees = sum(freed_by(found) for _, found in files)
+    if whole:
+        paths: tuple[Path, ...] = (repository.folder,)
+    elif strategy is not None:
+        paths = (*sorted(strategy.files), *sorted(strategy.blobs))
     else:
-        assert strategy is not None
-        frees = sum(freed_by(inside.stat(path)) for path in (*strategy.blobs, *strategy.files))
-    paths = (repository.folder,) if whole else tuple(sorted((*(strategy.files if strategy else ()),)))
+        paths = _own(repository, everything, names)
+    if strategy is not None and any(path.is_symlink() for path in _blobs(repository, strategy)):
+        frees = strategy.expected_freed_size  # contents that repositories share: the library counts them
+    else:
+        frees = sum(freed_by(found) for _, found in files) if whole else sum(freed_by(inside.stat(p)) for p in paths)
     notes = () if whole or not rest else (f"{len({e.name for e in rest})} other files of {repository.id} stay",)
     return HubDeletion(repository.folder, strategy, paths, frees, notes)
+
+
+def _own(repository: Repository, everything: list[Entry], names: set[str]) -> tuple[Path, ...]:
+    """Return what goes with files of a repository that the library does not understand (a file of it is missing)."""
+    going = [entry for entry in everything if entry.name in names]
+    kept = {entry.blob for entry in everything if entry.name not in names}
+    own = repository.folder / "blobs"
+    contents = {entry.blob for entry in going if entry.blob.parent == own and entry.blob not in kept}
+    return (*(entry.path for entry in going), *sorted(blob for blob in contents if os.path.lexists(blob)))
 
 
 def _check(inside: Inside, repository: Path, strategy: DeleteCacheStrategy) -> None:

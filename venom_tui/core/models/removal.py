@@ -98,8 +98,8 @@ class Remover:
             return _plan_folder(folder, chosen)
         # Without the folder the weights' digests tell what is shared.
         own = [model for model in everything if model.runtime == runtime]
-        if await self._ollama.learn(own):
-            own = self._facts.complete(own)
+        await self._ollama.learn(own)
+        own = self._facts.complete(own)
         names = {model.name for model in chosen}
         items = []
         for model in (one for one in own if one.name in names):

@@ -1,0 +1,248 @@
+"""What folders of models hold: Ollama's, that of GGUF files, the Hugging Face cache; what is shared and left over."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.hub import Hub, Repository
+from tests.real.servers.ollama_store import OllamaModel, lay
+from venom_tui.core.models.disk import GRACE_S, clean, hub_storage, models_storage, ollama_storage
+from venom_tui.core.models.ollama_folder import OllamaFolder, read_folder, read_layers, root_of
+from venom_tui.core.types.storage import Storage
+
+BIG = random.Random(7).randbytes(3_000_000)
+OTHER = random.Random(8).randbytes(2_000_000)
+
+
+def later() -> float:
+    """Return a moment at which what was just written is old enough."""
+    return time.time() + GRACE_S + 60
+
+
+def du(folder: Path) -> int:
+    """Return what a folder takes on the disk, each file once."""
+    found = {}
+    for path in folder.rglob("*"):
+        stat = path.lstat()
+        if not path.is_dir() or path.is_symlink():
+            found[stat.st_dev, stat.st_ino] = stat.st_blocks * 512
+    return sum(found.values())
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of Ollama: two models that share their weights, one of its own."""
+    folder = tmp_path / "models"
+    lay(folder, OllamaModel("one:1b", BIG))
+    lay(folder, OllamaModel("two:1b", BIG, "thinking", options=(("temperature", 1),)))
+    lay(folder, OllamaModel("three", OTHER, "tools"))
+    return folder
+
+
+def blob(folder: Path, name: str = "ab" * 32, data: bytes = b"x" * 50_000, ending: str = "") -> Path:
+    path = folder / "blobs" / f"sha256-{name}{ending}"
+    path.write_bytes(data)
+    return path
+
+
+# ---------------------------------------------------------------------- a folder of Ollama
+
+
+def test_manifests_name_layers_and_tell_who_shares_them(root: Path) -> None:
+    folder = read_folder(root)
+    assert sorted(model.name.short for model in folder.models.values()) == ["one:1b", "three:latest", "two:1b"]
+    one = folder.get("ONE:1b")
+    assert one is not None and one == folder.get("registry.ollama.ai/library/one:1b")
+    layers = folder.layers_of(one)
+    assert [(layer.kind, layer.size_bytes) for layer in layers][:1] == [("weights", 3_000_000)]
+    assert layers[0].shared_with == ("two:1b",) and layers[1].kind == "template" and layers[1].shared_with == ()
+    assert folder.get("none") is None and folder.get("../x") is None
+
+
+def test_what_removing_would_free_counts_shared_layers_once(root: Path) -> None:
+    folder = read_folder(root)
+    one, two, three = (folder.models[key] for key in sorted(folder.models, key=lambda k: k.replace("three", "u")))
+    assert folder.freed_by([one]) < 100_000, "its weights stay for the other"
+    assert 3_000_000 <= folder.freed_by([one, two]) < 3_100_000
+    assert folder.freed_by([one, two, three]) == sum(folder.taken(digest) for digest in folder.named())
+
+
+def test_the_folder_is_found_by_where_the_weights_are(root: Path, tmp_path: Path) -> None:
+    weights = next((root / "blobs").iterdir())
+    assert root_of(str(weights)) == root
+    for nowhere in (
+        "",
+        "relative/blobs/sha256-" + "a" * 64,
+        "/nowhere/blobs/sha256-" + "a" * 64,
+        str(root),
+        "/etc/passwd",
+    ):
+        assert root_of(nowhere) is None
+    assert root_of(str(root / "blobs" / ("sha256-" + "0" * 64))) is None, "another machine's path"
+
+
+def test_what_a_folder_holds(root: Path) -> None:
+    held = ollama_storage("ollama", "Ollama", read_folder(root))
+    assert held.size_bytes == du(root)
+    assert held.models == 3 and held.orphans == () and held.unavailable == ""
+    assert 3_000_000 <= (held.shared_bytes or 0) < 3_100_000
+    assert 3_000_000 <= (held.saved_bytes or 0) < 3_200_000
+    assert held.free_bytes and held.total_bytes and held.free_bytes < held.total_bytes
+
+
+def test_what_nothing_needs(root: Path) -> None:
+    unused = blob(root)
+    partial = blob(root, "cd" * 32, b"", "-partial")
+    with partial.open("r+b") as file:
+        file.truncate(500_000_000)  # sparse, as Ollama's are
+        file.write(b"y" * 20_000)
+    blob(root, "cd" * 32, b'{"N":0}', "-partial-0")
+    (root / "blobs" / "notes.txt").write_bytes(b"mine")
+    held = ollama_storage("ollama", "Ollama", read_folder(root), now=later)
+    assert [(one.kind, Path(one.path).name[:13]) for one in held.orphans] == [
+        ("unused blob", "sha256-ababab"), ("partial download", "sha256-cdcdcd"), ("partial download", "sha256-cdcdcd"),
+    ]  # fmt: skip
+    sparse = held.orphans[1]
+    assert sparse.length_bytes == 500_000_000 and sparse.size_bytes < 100_000
+    assert all(one.cleanable for one in held.orphans)
+    assert held.cleanable_bytes == held.orphaned_bytes == sum(one.size_bytes for one in held.orphans) < 200_000
+    assert unused.exists()
+
+
+def test_what_changed_lately_may_be_in_use(root: Path) -> None:
+    blob(root)
+    (orphan,) = ollama_storage("ollama", "Ollama", read_folder(root)).orphans
+    assert not orphan.cleanable and "within the last hour" in orphan.why
+
+
+def test_a_manifest_that_cannot_be_read_may_name_any_blob(root: Path) -> None:
+    blob(root)
+    broken = root / "manifests" / "registry.ollama.ai" / "library" / "broken" / "latest"
+    broken.parent.mkdir()
+    for text in (
+        "",
+        "{",
+        "[]",
+        '{"layers": 3}',
+        '{"layers": [], "config": {"digest": "../../x"}}',
+        '{"layers": [{"digest": 3}]}',
+    ):
+        broken.write_text(text)
+        folder = read_folder(root)
+        assert folder.unreadable == (str(broken),)
+        (orphan,) = ollama_storage("ollama", "Ollama", folder, now=later).orphans
+        assert not orphan.cleanable and "a manifest cannot be read" in orphan.why
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"null", b"[" * 99_999, json.dumps({"layers": [{"digest": "sha256:../x"}], "config": {}}).encode()]
+)
+def test_what_is_no_manifest(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"no |Expecting"):
+        read_layers(data)
+
+
+def cleaned(root: Path, storage: Callable[[], Storage]) -> tuple[int, list[str], int]:
+    """Clean everything; return what that gave back by its own word, why others stayed, and what really came back."""
+    before = du(root)
+    freed, left = clean(root, storage().orphans, storage)
+    return freed, left, before - du(root)
+
+
+def test_cleaning_deletes_what_nothing_needs_and_nothing_else(root: Path) -> None:
+    blob(root)
+    blob(root, "cd" * 32, b"z" * 9000, "-partial")
+    folder = read_folder(root)
+
+    def storage() -> Storage:
+        return ollama_storage("ollama", "Ollama", read_folder(root), now=later)
+
+    announced = storage().cleanable_bytes
+    freed, left, really = cleaned(root, storage)
+    assert freed == announced == really and left == []
+    assert read_folder(root).models == folder.models and storage().orphans == ()
+
+
+def test_what_is_named_meanwhile_stays(root: Path) -> None:
+    path = blob(root, data=OTHER)
+    before = ollama_storage("ollama", "Ollama", read_folder(root), now=later)
+    manifest = root / "manifests" / "registry.ollama.ai" / "library" / "new" / "latest"
+    manifest.parent.mkdir()
+    row = {"mediaType": "application/vnd.ollama.image.model", "digest": f"sha256:{'ab' * 32}", "size": 2_000_000}
+    manifest.write_text(json.dumps({"layers": [row], "config": row}))
+    freed, left = clean(root, before.orphans, lambda: ollama_storage("o", "", read_folder(root), now=later))
+    assert freed == 0 and path.exists() and "not left over any more" in left[0]
+
+
+def test_a_link_among_the_blobs_leads_nowhere(root: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"p" * 10_000)
+    (root / "blobs" / f"sha256-{'ef' * 32}").symlink_to(precious)
+    cleaned(root, lambda: ollama_storage("o", "", read_folder(root), now=later))
+    assert precious.exists() and not (root / "blobs" / f"sha256-{'ef' * 32}").is_symlink()
+
+
+# ---------------------------------------------------------------------- GGUF files, the Hugging Face cache
+
+
+def test_the_folder_of_gguf_files(tmp_path: Path) -> None:
+    folder = tmp_path / "models"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "a.gguf").write_bytes(BIG)
+    os.link(folder / "a.gguf", folder / "sub" / "b.gguf")
+    (folder / "left.gguf.part").write_bytes(b"x" * 30_000)
+    (folder / "away.gguf").symlink_to("/etc/hostname")
+    held = models_storage(folder, 2, now=later)
+    assert held.size_bytes == du(folder) and held.models == 2
+    assert held.shared_bytes == held.saved_bytes == (folder / "a.gguf").stat().st_blocks * 512
+    (orphan,) = held.orphans
+    assert orphan.kind == "partial download" and orphan.cleanable
+    freed, left, really = cleaned(folder, lambda: models_storage(folder, 2, now=later))
+    assert freed == really and left == [] and (folder / "a.gguf").exists()
+    assert models_storage(tmp_path / "none", 0).size_bytes == 0
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A cache with two revisions of a repository that share a file."""
+    from huggingface_hub import snapshot_download
+
+    folder = tmp_path / "hub"
+    for files in ({"a.gguf": BIG, "old.gguf": OTHER}, {"a.gguf": BIG, "new.gguf": OTHER[:1_000_000]}):
+        with Hub(Repository("org/x", files)) as hub:
+            snapshot_download("org/x", cache_dir=folder, endpoint=hub.url, token=False)
+    return folder
+
+
+def test_the_hugging_face_cache(cache: Path) -> None:
+    held = hub_storage(cache, 3, now=later)
+    assert held.size_bytes == du(cache) and held.orphans == ()
+    assert 3_000_000 <= (held.shared_bytes or 0) < 3_100_000, "both revisions have it"
+    blobs = cache / "models--org--x" / "blobs"
+    (blobs / ("12" * 32 + ".a1b2c3d4.incomplete")).write_bytes(b"x" * 70_000)
+    (blobs / ("34" * 32)).write_bytes(b"y" * 40_000)
+    held = hub_storage(cache, 3, now=later)
+    assert [(one.kind, one.cleanable) for one in held.orphans] == [("incomplete download", True), ("unused blob", True)]
+    assert not any(one.cleanable for one in hub_storage(cache, 3).orphans), "a download may be writing them"
+    freed, left, really = cleaned(cache, lambda: hub_storage(cache, 3, now=later))
+    assert freed == really > 110_000 and left == []
+    assert len(list(blobs.iterdir())) == 3
+
+
+def test_what_belongs_to_somebody_else_cannot_be_cleaned(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    blob(root)
+    monkeypatch.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+    (orphan,) = ollama_storage("o", "", read_folder(root), now=later).orphans
+    assert not orphan.cleanable and "somebody else" in orphan.why
+
+
+def test_an_empty_folder_is_none(tmp_path: Path) -> None:
+    assert read_folder(tmp_path) == OllamaFolder(tmp_path)
+    assert hub_storage(tmp_path / "none", 0).size_bytes == 0
