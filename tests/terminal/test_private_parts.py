@@ -30,7 +30,6 @@ USED = {
     "_background_screens": "textual.app:App",
     "_batch_count": "textual.app:App",
     "_color_system": "rich.console:Console",
-    "_compositor": "textual.screen:Screen",
     "_dirty_regions": "textual._compositor:Compositor",
     "_driver": "textual.app:App",
     "_exit": "textual.app:App",
@@ -47,7 +46,9 @@ USED = {
 """Private attributes that we use and do not define -> who has them."""
 
 REPLACED = {
+    "_compositor": "textual.screen:Screen",
     "_display": "textual.app:App",
+    "_get_renders": "textual._compositor:Compositor",
     "_get_terminal_size": "textual.drivers.linux_driver:LinuxDriver",
     "_mouse": "textual.driver:Driver",
     "_must_signal_resume": "textual.drivers.linux_driver:LinuxDriver",
@@ -73,6 +74,8 @@ SIGNATURES = {
     "textual.app:App.post_display_hook": "(self) -> 'None'",
     "textual._compositor:ChopsUpdate.__init__": "(self, chops: 'Sequence[Mapping[int, Strip | None]]', "
     "spans: 'list[tuple[int, int, int]]', chop_ends: 'list[list[int]]') -> 'None'",
+    "textual._compositor:Compositor._get_renders": "(self, crop: 'Region | None' = None) -> "
+    "'Iterable[tuple[Region, Region, list[Strip]]]'",
     "textual._compositor:Compositor.render_update": "(self, full: 'bool' = False, screen_stack: 'list[Screen] | None' "
     "= None, simplify: 'bool' = False) -> 'RenderableType | None'",
     "textual._compositor:LayoutUpdate.__init__": "(self, strips: 'list[Iterable[Strip]]', region: 'Region') -> 'None'",
@@ -93,6 +96,8 @@ BODIES = {
     "textual.app:App._ready": "2d226a91db5af8b1",
     "textual.app:App._shutdown": "c264035bcb6202ee",
     "textual._compositor:ChopsUpdate.render_segments": "4c1cdb567e0b8354",
+    "textual._compositor:Compositor._get_renders": "8ac93299aa5d3bef",
+    "textual._compositor:Compositor._render_chops": "ca8c3359d7afd017",
     "textual._compositor:Compositor.render_update": "772c6b21953aff0e",
     "textual._compositor:LayoutUpdate.render_segments": "ff329c722506c983",
     "textual._parser:Parser.feed": "390106cde019dd29",

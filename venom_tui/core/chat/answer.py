@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
@@ -15,6 +16,11 @@ from venom_tui.core.types.turn import TurnDelta, TurnThinking, TurnToolCall
 
 _KEEP_EVERY_S = 0.25
 """How often the partial text is handed to the store, which debounces it further: joining it for each token costs."""
+_GATHER_S = 0.025
+"""A pause after a piece that had to be waited for, so that those behind it are taken together: to wake up costs several
+times what a token does. The first piece is never late by it."""
+_AT_ONCE_S = 0.002
+"""A piece that came sooner had been there already."""
 _CHECK_EVERY = 48
 """Characters between two looks for repetition."""
 
@@ -66,8 +72,9 @@ class StreamedAnswer:
     async def collect(self, chunks: AsyncGenerator[ChatChunk, None]) -> None:
         """Take the chunks until they end or the answer repeats itself; errors of the stream pass through."""
         text_sanitizer, thought_sanitizer = StreamSanitizer(), StreamSanitizer()
+        gathered = _gathered(chunks)
         try:
-            async for chunk in chunks:
+            async for chunk in gathered:
                 self._pieces += bool(chunk.thinking or chunk.content)
                 if chunk.thinking:
                     self._add_thinking(thought_sanitizer.feed(chunk.thinking))
@@ -85,6 +92,7 @@ class StreamedAnswer:
         finally:
             self._add_thinking(thought_sanitizer.end())
             self._add(text_sanitizer.end())
+            await gathered.aclose()
             await chunks.aclose()
 
     def _mark(self) -> None:
@@ -157,3 +165,15 @@ class StreamedAnswer:
             if elapsed > 0 and usage.completion_tokens > 1:
                 return replace(usage, tokens_per_second=(usage.completion_tokens - 1) / elapsed)
         return usage
+
+
+async def _gathered(chunks: AsyncGenerator[ChatChunk, None]) -> AsyncGenerator[ChatChunk, None]:
+    """Yield the chunks as they come; once there is text, pause after each that had to be waited for."""
+    begun, ready = False, 0.0
+    async for chunk in chunks:
+        waited = time.perf_counter() - ready > _AT_ONCE_S
+        begun = begun or bool(chunk.content or chunk.thinking)
+        yield chunk
+        if begun and waited:
+            await asyncio.sleep(_GATHER_S)
+        ready = time.perf_counter()

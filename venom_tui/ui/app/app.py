@@ -390,5 +390,6 @@ def _import_core() -> type[Core]:
 
         parser()
     finally:
+        gc.freeze()
         gc.enable()
     return Core

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widget import Widget
 
+from venom_tui.ui.terminal.screen import TerminalScreen
 from venom_tui.ui.widgets.footer import FooterLine
 from venom_tui.ui.widgets.header import HeaderLine
 from venom_tui.ui.widgets.sections import SECTIONS, SectionLine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from venom_tui.ui.widgets.header import HeaderState
 
 
-class SectionScreen(Screen[None]):
+class SectionScreen(TerminalScreen[None]):
     """A section of the cockpit.
 
     Derived screens give `NAME`, `compose_body`, and take what they need of `core_ready` (once, when the core is open),

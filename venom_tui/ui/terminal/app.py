@@ -170,8 +170,10 @@ class TerminalApp(App[ResultT]):
 
     def _scrolled(self) -> None:
         """A scroll waits to be written with the next frame."""
-        if self._lone_scroll is None:
-            self._lone_scroll = asyncio.get_running_loop().call_later(_LONE_SCROLL_S, self._complete_scroll)
+        # Counted from the last one: while one follows another, the frames between them draw what came into view.
+        if self._lone_scroll is not None:
+            self._lone_scroll.cancel()
+        self._lone_scroll = asyncio.get_running_loop().call_later(_LONE_SCROLL_S, self._complete_scroll)
 
     def _complete_scroll(self) -> None:
         """Write a scroll that no frame took along; draw rows that came into view and were not drawn."""

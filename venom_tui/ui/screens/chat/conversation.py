@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.worker import Worker
@@ -153,10 +153,15 @@ class Conversation:
     def _show(self, messages: list[Message], running: str | None) -> None:
         shown = [m for m in messages if running is None or m.request_id != running or m.role is not Role.ASSISTANT]
         self._take(shown)
-        self._transcript.set_entries([self._entry(message) for message in shown])
+        self._transcript.set_entries(self._entries(shown))
+
+    def _entries(self, messages: Iterable[Message]) -> list[Entry]:
+        # To look a key up takes longer than all the rest.
+        retry_key = self._owner.key_of("chat.again")
+        return [entry_of(message, retry_key=retry_key) for message in messages]
 
     def _entry(self, message: Message) -> Entry:
-        return entry_of(message, retry_key=self._owner.key_of("chat.again"))
+        return self._entries((message,))[0]
 
     async def show_older(self) -> None:
         """Put the messages before the first one above it."""
@@ -167,7 +172,7 @@ class Conversation:
         if older and self._first_seq == first and self.session is session:
             self._first_seq = older[0].seq
             self._shown = (*(message.id for message in older), *self._shown)
-            self._transcript.prepend([self._entry(message) for message in older])
+            self._transcript.prepend(self._entries(older))
 
     async def refresh(self, session_id: str | None) -> None:
         """Take notice that a session was written; None: by another venom-tui, and any of them may be another."""
@@ -192,8 +197,8 @@ class Conversation:
         for key in self._shown:
             if key not in there:
                 self._transcript.remove_entry(key)
-        for message in messages:
-            self._transcript.put_last(self._entry(message))
+        for entry in self._entries(messages):
+            self._transcript.put_last(entry)
         self._take(messages)
 
     def measure(self) -> str:
