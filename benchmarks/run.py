@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
-_NOT_BENCHMARKS = frozenset({"run"})
+_NOT_BENCHMARKS = frozenset({"run", "paced_server"})
 
 
 def names() -> list[str]:
