@@ -12,11 +12,14 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
+import io
 import json
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,6 +94,26 @@ def _size(content: bytes | Path) -> int:
     return content.stat().st_size if isinstance(content, Path) else len(content)
 
 
+@dataclass
+class Faults:
+    """How badly files are served."""
+
+    rate: float = 0.0
+    """Bytes a second over all connections; 0: as many as go."""
+    cut_after: int = 0
+    """A connection breaks after so many bytes of a file …"""
+    cuts: int = 0
+    """… so often."""
+    stall_after: int = 0
+    stalls: int = 0
+    stall_s: float = 0.0
+    """Seconds that a stalled connection is silent."""
+    damaged: int = 0
+    """So many answers have a wrong bit."""
+    ranges: bool = True
+    """False: whatever part is asked for, the whole file comes."""
+
+
 @dataclass(frozen=True)
 class Asked:
     """A request as it came."""
@@ -129,6 +152,16 @@ class Hub:
         self.token = "hf_secret"
         """Opens gated repositories whose `gated` is "granted"."""
         self.url = ""
+        self.faults = Faults()
+        self.served: dict[str, list[tuple[int, int]]] = {}
+        """Path of a file -> what was sent of it: from the first byte to the one after the last."""
+        self.signs = False
+        """Whether the addresses of files are good for a while only: as long as `signature` stays what it is."""
+        self.signature = 1
+        self.serving = 0
+        """Files that are being sent."""
+        self._due = 0.0
+        self._lock = threading.Lock()
         self._orders: list[_Order] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
@@ -165,6 +198,38 @@ class Hub:
     def asked_for(self, pattern: str) -> list[Asked]:
         """Return the requests whose path, without query, matches a pattern."""
         return [one for one in self.asked if fnmatch.fnmatch(urlsplit(one.path).path, pattern)]
+
+    def fetched(self, name: str) -> int:
+        """Return how many bytes of a file were sent, those that were sent again included."""
+        return sum(end - begin for begin, end in self.served.get(name, ()))
+
+    def wait_for(self, size: int) -> None:
+        """Wait until so many more bytes may be sent."""
+        if not self.faults.rate:
+            return
+        with self._lock:
+            now = time.monotonic()
+            self._due = max(self._due, now - 0.05) + size / self.faults.rate
+            due = self._due
+        time.sleep(max(0.0, due - now))
+
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Count a file while it is sent."""
+        with self._lock:
+            self.serving += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.serving -= 1
+
+    def happens(self, fault: str) -> bool:
+        """Return whether a fault is due, which is then one less."""
+        with self._lock:
+            left = getattr(self.faults, fault)
+            setattr(self.faults, fault, max(0, left - 1))
+            return bool(left > 0)
 
     def order_for(self, path: str) -> _Order | None:
         """Return what is to be answered instead of the truth."""
@@ -219,6 +284,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
             self._resolve(found[1], found[3])
         elif found := re.fullmatch(r"/cdn/([^/]+/[^/]+)/(.+)", path):
+            if self.hub.signs and f"signature={self.hub.signature}" not in self.path:
+                self._send(b"<Error>Request has expired</Error>", 403, kind="application/xml")
+                return
             self._content(self.hub.repositories[found[1]], found[2])
         else:
             self._missing("RepoNotFound", "Repository not found")
@@ -260,11 +328,12 @@ class _Handler(BaseHTTPRequestHandler):
         elif is_lfs(name):
             etag, size = repository.etag(name), _size(repository.files[name])
             port = self.hub.url.rpartition(":")[2]
+            signed = f"?signature={self.hub.signature}" if self.hub.signs else ""
             self._json(
                 {},
                 302,
                 {
-                    "location": f"http://localhost:{port}/cdn/{repository_id}/{name}",
+                    "location": f"http://localhost:{port}/cdn/{repository_id}/{name}{signed}",
                     "x-repo-commit": repository.commit,
                     "x-linked-etag": f'"{etag}"',
                     "x-linked-size": str(size),
@@ -280,7 +349,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {
             "etag": f'"{repository.etag(name)}"', "x-repo-commit": repository.commit, "accept-ranges": "bytes",
         }  # fmt: skip
-        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", "")):
+        ranges = self.hub.faults.ranges
+        if asked := re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("range", "") if ranges else ""):
             begin, end = int(asked[1]), min(int(asked[2] or end), end)
             if begin >= size:
                 self._send(b"", 416, {"content-range": f"bytes */{size}"})
@@ -291,17 +361,29 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(key, value)
         self.end_headers()
         if self.command != "HEAD":
-            self._pour(content, begin, end + 1)
+            with self.hub.sending():
+                self._pour(name, content, begin, end + 1)
 
-    def _pour(self, content: bytes | Path, begin: int, end: int) -> None:
-        if isinstance(content, bytes):
-            self.wfile.write(content[begin:end])
-            return
-        with content.open("rb") as file:
-            file.seek(begin)
-            while begin < end and (piece := file.read(min(_PIECE, end - begin))):
-                self.wfile.write(piece)
-                begin += len(piece)
+    def _pour(self, name: str, content: bytes | Path, begin: int, end: int) -> None:
+        at, faults = begin, self.hub.faults
+        damaged = self.hub.happens("damaged")
+        try:
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+                file.seek(begin)
+                while at < end and (piece := file.read(min(_PIECE, end - at))):
+                    if damaged:
+                        piece, damaged = bytes([piece[0] ^ 1]) + piece[1:], False
+                    self.hub.wait_for(len(piece))
+                    if faults.cut_after and at - begin >= faults.cut_after and self.hub.happens("cuts"):
+                        self.close_connection = True
+                        self.connection.shutdown(socket.SHUT_RDWR)
+                        return
+                    if faults.stall_after and at - begin >= faults.stall_after and self.hub.happens("stalls"):
+                        time.sleep(faults.stall_s)
+                    self.wfile.write(piece)
+                    at += len(piece)
+        finally:
+            self.hub.served.setdefault(name, []).append((begin, at))
 
     def _missing(self, code: str, words: str, status: int = 404) -> None:
         self._json({"error": words}, status, {"x-error-code": code, "x-error-message": words})

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 # httpx would import these with its first client and its first request: on the event loop, which they would stop.
 import anyio._backends._asyncio  # noqa: F401
-import httpcore  # noqa: F401
+import httpcore
 import httpx
 
 from venom_tui.core.clients.proxies import is_local, proxy_for
@@ -32,6 +32,9 @@ from venom_tui.core.errors import (
     RuntimeUnavailable,
 )
 from venom_tui.core.sanitize import sanitize_line
+
+# What it reads at once. With its own 64 KiB a large download costs twice as much of the processor.
+httpcore.AsyncHTTP11Connection.READ_NUM_BYTES = 256 * 1024
 
 CONNECT_TIMEOUT_S = 5.0
 FIRST_BYTE_TIMEOUT_S = 600.0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from venom_tui.core.clients.ollama import OllamaClient
 from venom_tui.core.downloads.layers import Layers
 from venom_tui.core.downloads.patience import Patience, silence
-from venom_tui.core.downloads.space import free_bytes, human
+from venom_tui.core.downloads.space import free_bytes, full_disk
 from venom_tui.core.errors import (
     BadAnswer,
     CutStream,
@@ -287,12 +287,5 @@ async def _no_space(words: str, wanted: OllamaPull, progress: Progress) -> NoSpa
     free = None if folder is None else await asyncio.to_thread(free_bytes, folder)
     missing = None
     if free is not None and operation.bytes_total is not None:
-        missing = max(0, operation.bytes_total - (operation.bytes_done or 0) - free) or None
-    place = f" of {folder}" if folder else ""
-    need = f": {human(missing)} more are needed" if missing else ""
-    return NoSpace(
-        f"The disk{place} is full{need}.",
-        hint="Make room there, then retry: it goes on from what is there.",
-        server_message=words,
-        missing_bytes=missing,
-    )
+        missing = operation.bytes_total - (operation.bytes_done or 0) - free
+    return full_disk(folder, missing, words)

@@ -7,6 +7,9 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from venom_tui.core.errors import NoSpace
+from venom_tui.core.sanitize import sanitize_line
+
 _FROM = re.compile(r"^FROM (/[^\n]*/blobs/sha256-[0-9a-f]{64})\s*$", re.MULTILINE)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 
@@ -75,6 +78,18 @@ def partial_bytes(folder: str | Path, digests: Iterable[str]) -> int:
             continue
         total += min(stat.st_blocks * 512, stat.st_size)
     return total
+
+
+def full_disk(folder: str | Path | None, missing: int | None, words: str = "") -> NoSpace:
+    """Return the failure of a disk that is full, with what is missing where that is known."""
+    place = f" of {folder}" if folder else ""
+    need = f": {human(missing)} more are needed" if missing is not None and missing > 0 else ""
+    return NoSpace(
+        sanitize_line(f"The disk{place} is full{need}.", 600),
+        hint="Make room there, then retry: it goes on from what is there.",
+        server_message=words,
+        missing_bytes=missing if missing is not None and missing > 0 else None,
+    )
 
 
 def human(size: int) -> str:
