@@ -143,7 +143,7 @@ class Outside:
             found = await self.hub().repository(meant.repository, meant.revision)
         except VenomError as failure:
             kept = await self._kept(question)
-            if kept is None:
+            if kept is None or not kept[0]:
                 raise
             return replace(_repository(kept[0][0]), asked_at=kept[1], stale=True, error=failure.message)
         asked_at = await self._keep(question, [found])
@@ -168,7 +168,7 @@ class Outside:
             kept = await self._store.answer(question)
         except StoreError:
             return None
-        return None if kept is None or not kept.value else (kept.value, kept.asked_at)
+        return None if kept is None else (kept.value, kept.asked_at)
 
     async def _keep(self, question: str, answer: Sequence[object]) -> datetime:
         try:
