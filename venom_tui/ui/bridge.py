@@ -46,6 +46,9 @@ class CoreHost(Protocol):
     def show_section(self, name: str) -> None:
         """Bring a section to the front."""
 
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text to where the terminal can reach it, and say where that is; `what` names it in the sentence."""
+
     def switch_to(self, model: ModelInfo) -> None:
         """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
 

@@ -45,6 +45,12 @@ class Terminal:
 
         return scroll_rows(self._app, widget, by)
 
+    def send(self, sequence: str) -> None:
+        """Send a control sequence that changes nothing on the screen."""
+        driver = self._app._driver
+        if driver is not None:
+            driver.write(sequence)
+
     def invalidate(self) -> None:
         """Forget what the terminal shows, and draw everything anew (another program may have written to it)."""
         self._app._redraw()

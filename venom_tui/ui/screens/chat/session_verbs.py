@@ -233,8 +233,7 @@ class SessionVerbs(SectionScreen):
         if not text:
             self.notify("There is nothing to copy yet.", markup=False)
             return
-        self.app.copy_to_clipboard(text)
-        self.notify(f"Sent {what} to the terminal's clipboard; it does not confirm.", markup=False)
+        self.host.copy(text, what)
 
     def action_prompt(self) -> None:
         """Go to the prompt."""
