@@ -14,6 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widgets import Input, TextArea
 
 from venom_tui.core.errors import UsageError, VenomError
+from venom_tui.ui.app.bindings import APP_BINDINGS
 from venom_tui.ui.app.headline import Headline
 from venom_tui.ui.app.keymap import read_keymap, unknown_ids
 from venom_tui.ui.bridge import Bridge
@@ -24,7 +25,6 @@ from venom_tui.ui.terminal.app import TerminalApp
 from venom_tui.ui.terminal.environment import over_ssh
 from venom_tui.ui.text import locale_is_utf8, use_ascii
 from venom_tui.ui.theme import FALLBACK_VARIABLES, NAMES, OURS
-from venom_tui.ui.widgets.sections import SECTIONS
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -74,44 +74,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         "guard": _guard,
     }
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f1", "help", "help", id="app.help", tooltip="Show all keys that act here", priority=True),
-        *(
-            Binding(
-                f"f{number}",
-                f"section('{name}')",
-                title,
-                show=False,
-                id=f"app.{name}",
-                tooltip=f"Go to {title}",
-                priority=True,
-            )
-            for number, (name, title) in enumerate(SECTIONS, 2)
-        ),
-        Binding("ctrl+o", "pick_model", "model", id="app.model", tooltip="Pick the model that answers", priority=True),
-        Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find any command", priority=True),
-        Binding(
-            "f8",
-            "toggle_mouse",
-            "Mouse",
-            show=False,
-            id="app.mouse",
-            tooltip="Leave the mouse to the terminal, or take it back",
-            priority=True,
-        ),
-        Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the screen anew"),
-        Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend", tooltip="Suspend to the shell"),
-        Binding(
-            "ctrl+c",
-            "interrupt",
-            "Interrupt",
-            show=False,
-            id="app.interrupt",
-            tooltip="Copy what is selected, else stop the answer; twice when nothing runs quits",
-            priority=True,
-        ),
-        Binding("ctrl+q", "quit", "quit", id="app.quit", tooltip="Quit venom-tui", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*APP_BINDINGS]
 
     def __init__(self, settings: Settings, *, section: str = "chat") -> None:
         """Take the settings as they are read; the core is opened after the first paint.
@@ -265,8 +228,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Copy what is selected, else stop the answer, else quit at the second time."""
         selected = self._selected_text()
         if selected:
-            self.copy_to_clipboard(selected)
-            self.notify("Sent the selection to the terminal's clipboard; it does not confirm.", markup=False)
+            self.copy(selected, "the selection")
             return
         chat = self.section_screen("chat")
         if isinstance(chat, ChatScreen) and chat.stop_answer():
@@ -283,6 +245,17 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         if isinstance(focused, Input | TextArea) and focused.selected_text:
             return focused.selected_text
         return self.screen.get_selected_text() or ""
+
+    def copy(self, text: str, what: str) -> None:
+        """Copy a text to where the terminal can reach it, and say where that is; `what` names it in the sentence."""
+        from venom_tui.ui.app.copying import copy
+
+        self._clipboard = text  # what ctrl+v puts into an input
+        start(self, lambda: copy(self, text, what), group="copy", exclusive=True)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Copy what an input cut or copied."""
+        self.copy(text, "the text")
 
     # ------------------------------------------------------------------ what acts everywhere
 
