@@ -347,3 +347,42 @@ async def test_updates_of_the_cache_and_of_files(folder: Path, setting: Setting)
         assert (await at.core.registry.ask_for_update(name)).state == "unknown"
         file = await at.core.registry.ask_for_update("tiny")
         assert file.state == "unknown" and "not known" in file.detail
+
+
+# ---------------------------------------------------------------------- names
+
+
+async def test_a_model_is_found_by_any_form_of_its_name(folder: Path, setting: Setting) -> None:
+    fill_cache(folder / "hf" / "hub", *setting.repositories)
+    setting.fake.models["hf.co/org/Other-GGUF:Q4_0"] = {}
+    async with catalog(folder, setting) as at:
+        for name, provider, found in (
+            ("tiny.gguf", None, ("embedded", "tiny")),
+            ("tiny", "local", ("embedded", "tiny")),
+            ("other", None, ("ollama", "other:latest")),
+            ("OTHER", "ollama", ("ollama", "other:latest")),
+            ("library/other", None, ("ollama", "other:latest")),
+            ("https://ollama.com/library/other", None, ("ollama", "other:latest")),
+            ("hf.co/org/Other-GGUF:Q4_0", None, ("ollama", "hf.co/org/Other-GGUF:Q4_0")),
+            ("hf.co/org/Tiny-GGUF:Q8_0", None, ("embedded", "org/Tiny-GGUF:Q8_0")),
+            ("org/Tiny-GGUF:q8_0", "huggingface", ("embedded", "org/Tiny-GGUF:Q8_0")),
+        ):
+            model = await at.core.registry.find(name, None, provider)
+            assert (model.runtime, model.name) == found
+        for name, provider in (("other", "local"), ("tiny", "ollama"), ("org/none", "huggingface"), ("none", None)):
+            with pytest.raises(ModelNotFound):
+                await at.core.registry.find(name, None, provider)
+        for name, provider in (("../x", None), ("x", "nobody"), ("-x", "ollama"), ("x", "huggingface"), ("a\n", None)):
+            with pytest.raises(UsageError):
+                await at.core.registry.find(name, None, provider)
+
+
+async def test_a_provider_tells_two_models_of_one_name_apart(folder: Path, setting: Setting) -> None:
+    (folder / "data/models/same:latest.gguf").write_bytes(gguf(folder, 3000))
+    setting.fake.models["same:latest"] = {}
+    async with catalog(folder, setting) as at:
+        await at.core.models.choose("tiny")
+        with pytest.raises(UsageError, match="have a model"):
+            await at.core.registry.find("same:latest")
+        assert (await at.core.registry.find("same:latest", None, "ollama")).runtime == "ollama"
+        assert (await at.core.registry.find("same:latest", None, "local")).runtime == "embedded"

@@ -126,7 +126,7 @@ class ModelManager:
                 await self._runtimes.settled()
                 await self._runtimes.look(runtime)
                 await self._scanned(refresh=True)
-            found = _named(await self.list(), name, runtime)
+            found = named(await self.list(), name, runtime)
             if len(found) == 1:
                 return found[0]
             for model in found:
@@ -312,7 +312,7 @@ def _check_answers(runtime: Runtime) -> None:
         )
 
 
-def _named(models: Models, name: str, runtime: str | None) -> Models:
+def named(models: Models, name: str, runtime: str | None) -> Models:
     """Return the models of a name: as it is written, else in any case, else with the tag that Ollama leaves out."""
     offered = [model for model in models if runtime in (None, model.runtime)]
     lowered = name.lower()

@@ -181,7 +181,8 @@ def _failed(failure: VenomError | None, asked_at: datetime | None) -> dict[str, 
     if failure is None:
         return {}
     words = f" It said: {failure.server_message}" if failure.server_message else ""
-    return {"stale": asked_at is not None, "error": failure.message + words, "hint": failure.hint}
+    told = {"error": failure.message + words, "hint": failure.hint, "code": failure.code}
+    return {"stale": asked_at is not None, **told}
 
 
 def _check_limit(limit: int) -> None:

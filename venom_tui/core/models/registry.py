@@ -18,6 +18,7 @@ from venom_tui.core.models import disk
 from venom_tui.core.models.copying import Copier
 from venom_tui.core.models.facts import same_weights
 from venom_tui.core.models.files import parts_of
+from venom_tui.core.models.finding import find
 from venom_tui.core.models.local_manifest import manifest_of_file, manifest_of_repository
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.ollama_folder import read_folder
@@ -70,6 +71,15 @@ class ModelRegistry:
 
     # ------------------------------------------------------------------ what is here
 
+    async def find(self, name: str, runtime: str | None = None, provider: str | None = None) -> ModelInfo:
+        """Return the model of a name in any form that its provider takes: an address, `hf.co/…`, a file's name.
+
+        Raises:
+            UsageError: the name is not legal, or there is no such runtime or provider.
+            AmbiguousModel, ModelNotFound, RuntimeUnavailable: see `ModelManager.find`.
+        """
+        return await find(self._manager, name, runtime, provider)
+
     async def learn(self) -> None:
         """Ask the runtimes about models of which too little is known: what they can do, which weights they have."""
         if await self._ollama.learn(await self._manager.list()):
@@ -79,9 +89,9 @@ class ModelRegistry:
         """Return everything that is known of a model; its runtime is asked, nobody outside.
 
         Raises:
-            UsageError, AmbiguousModel, ModelNotFound, RuntimeUnavailable: see `ModelManager.find`.
+            UsageError, AmbiguousModel, ModelNotFound, RuntimeUnavailable: see `find`.
         """
-        model = await self._manager.find(name, runtime)
+        model = await self.find(name, runtime)
         everything = await self._manager.list()
         manifest, notes = await self._manifest(model, everything)
         model = self._facts.complete([model])[0]
@@ -131,7 +141,7 @@ class ModelRegistry:
             UsageError: it is no single file of this machine.
             UsageError, AmbiguousModel, ModelNotFound: see `ModelManager.find`.
         """
-        model = await self._manager.find(name, runtime)
+        model = await self.find(name, runtime)
         if model.weights_digest is not None:
             return model.weights_digest
         path = model.path
@@ -210,7 +220,7 @@ class ModelRegistry:
             Offline: nothing outside may be asked.
             VenomError: the source cannot be asked.
         """
-        model = self._facts.complete([await self._manager.find(name, runtime)])[0]
+        model = self._facts.complete([await self.find(name, runtime)])[0]
         update = await self._updates.ask(model, of_ollama=self._ollama.client(model.runtime) is not None)
         try:
             await self._catalog.save_answer(_update_of(model), {"state": update.state, "detail": update.detail})
@@ -224,7 +234,7 @@ class ModelRegistry:
 
     # ------------------------------------------------------------------ what changes files
 
-    async def plan_removal(self, names: Sequence[tuple[str, str | None]]) -> Removal:
+    async def plan_removal(self, names: Sequence[tuple[str, str | None]], provider: str | None = None) -> Removal:
         """Return what removing models means; `names` are names with their runtimes, None for any.
 
         Raises:
@@ -234,7 +244,7 @@ class ModelRegistry:
         """
         chosen = []
         for name, runtime in names:
-            model = await self._manager.find(name, runtime)
+            model = await self.find(name, runtime, provider)
             if model not in chosen:
                 chosen.append(model)
         return await self._remover.plan(chosen, self._facts.complete(await self._manager.list()))
@@ -259,7 +269,7 @@ class ModelRegistry:
             NotRemovable: its server cannot be told to.
             UsageError, AmbiguousModel, ModelNotFound, RuntimeUnavailable: see `ModelManager.find`.
         """
-        copied = await self._copier.copy(await self._manager.find(name, runtime), new_name)
+        copied = await self._copier.copy(await self.find(name, runtime), new_name)
         self._events.emit(ModelsChanged())
         return copied
 

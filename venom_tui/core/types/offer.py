@@ -45,6 +45,8 @@ class Offers:
     error: str = ""
     """Why there is no newer one, as one sentence."""
     hint: str = ""
+    code: str = ""
+    """The code of that error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class News:
     stale: bool = False
     error: str = ""
     hint: str = ""
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
