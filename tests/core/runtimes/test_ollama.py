@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.ollama import AUTOMATIC, FakeOllama, replays, says
-from tests.servers import Server, serving
+from tests.servers import Server, hangs, serving
+from venom_tui.core.clients import ollama as client_module
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import LoadFailed, RuntimeRefused, RuntimeTimeout
 from venom_tui.core.runtimes import ollama
@@ -64,7 +65,7 @@ async def turn(runtime: OllamaRuntime, model: ModelInfo, parameters: GenerationP
 
 def options(server: Server) -> list[tuple[object, object]]:
     """Return context and keep_alive of all requests that name a model; None where they are not sent."""
-    bodies = [asked.json for asked in server.asked if asked.body]
+    bodies = [asked.json for asked in server.asked if asked.body and asked.target != "POST /api/show"]
     return [(body.get("options", {}).get("num_ctx"), body.get("keep_alive")) for body in bodies]
 
 
@@ -275,6 +276,14 @@ async def test_a_load_that_fails(runtime: OllamaRuntime, fake: FakeOllama) -> No
     fake.instead["POST /api/generate"] = replays("load-generate")
     with pytest.raises(LoadFailed, match="does not list it"):
         await runtime.verify(model)
+
+
+async def test_a_load_that_hangs(runtime: OllamaRuntime, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "LOADED_WITHIN_S", 0.2)
+    model = await known(runtime)
+    fake.instead["POST /api/generate"] = hangs
+    with pytest.raises(RuntimeTimeout, match="did not answer in time"):
+        await runtime.load(model, Plan(), status=print)
 
 
 async def test_an_unload_waits_until_it_has_left(

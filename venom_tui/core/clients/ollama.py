@@ -27,6 +27,8 @@ from venom_tui.core.types.session import Usage
 
 _TIME = re.compile(r"(\d{4,})(-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)\Z")
 _NS = 1e-9
+LOADED_WITHIN_S = 1800.0
+"""A load may wait for another model to leave, and read from a slow disk; the server has its own, shorter limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ class OllamaClient(ServerClient):
             raise BadAnswer(f"{self.who} described {sanitize_line(name, 60)} in a shape that is not known.")
         return answer
 
+    async def has_blob(self, digest: str, *, timeout_s: float = 5.0) -> bool:
+        """Return whether the server has a layer."""
+        async with self._answer("HEAD", f"/api/blobs/{digest}", None, timeout_s, None) as response:
+            return response.status_code == 200
+
     async def delete(self, name: str, *, timeout_s: float = 60.0) -> None:
         """Remove a model, and with it what no other model holds; one that is loaded stays in memory.
 
@@ -115,7 +122,7 @@ class OllamaClient(ServerClient):
             body["keep_alive"] = keep_alive
         if options:
             body["options"] = dict(options)
-        await self.call("POST", "/api/generate", body, timeout_s=None)
+        await self.call("POST", "/api/generate", body, timeout_s=LOADED_WITHIN_S)
 
     async def unload(self, name: str) -> None:
         """Ask for a model to be unloaded; it leaves when it answers nobody any more (see `ps`)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -97,7 +98,7 @@ class ServerClient:
                 headers=self._headers if body is None else {**self._headers, **_JSON},
                 content=None if body is None else json.dumps(body),
                 params=query,
-                timeout=httpx.Timeout(timeout_s, connect=timeout_s or http.CONNECT_TIMEOUT_S),
+                timeout=httpx.Timeout(timeout_s, connect=min(timeout_s or math.inf, http.CONNECT_TIMEOUT_S)),
             )
             response = await _send(client, request)
             try:
