@@ -50,7 +50,23 @@ def gpu(
     limit: int | str = 700_000,
     mig: int | str = 0,
     processes: str = "",
+    **more: int | str,
 ) -> str:
-    """Return the line of a GPU."""
-    fields = (name, f"GPU-{index:08}", total, used, core, bus, degrees, milliwatts, limit, mig, processes)
+    """Return the line of a GPU; `more` are the keys that driver.c knows."""
+    rest = ";".join(f"{key}={value}" for key, value in more.items())
+    fields = (name, f"GPU-{index:08}", total, used, core, bus, degrees, milliwatts, limit, mig, processes, rest)
     return "|".join(str(field) for field in fields)
+
+
+def part(
+    uuid: str,
+    *,
+    name: str = "NVIDIA H100 80GB HBM3 MIG 1g.10gb",
+    total: int | str = 9856,
+    used: int | str = 12,
+    instance: int = 1,
+    compute: int = 0,
+    processes: str = "",
+) -> str:
+    """Return the line of a part (MIG) of the GPU before it."""
+    return "|".join(str(field) for field in ("part", uuid, name, total, used, instance, compute, processes))

@@ -96,6 +96,15 @@ def test_all_figures(driver: FakeDriver, sampler: NvmlSampler) -> None:
         power_w=350.0,
         power_limit_w=700.0,
         mig_mode=False,
+        usable=True,
+        clock_core_mhz=1755,
+        clock_core_max_mhz=1980,
+        clock_memory_mhz=2619,
+        clock_memory_max_mhz=2619,
+        pcie_generation=5,
+        pcie_generation_max=5,
+        pcie_width=16,
+        pcie_width_max=16,
     )
     assert (second.index, second.name, second.mig_mode, second.power_w) == (1, "NVIDIA L4", True, 12.3)
     assert (second.memory_used_bytes, second.utilization_percent) == (0, 0), "zero where it is zero"

@@ -68,7 +68,17 @@ async def test_vllm(pool: HttpPool) -> None:
         assert runtime.models() == (
             ModelInfo("tiny", "vllm", "vllm", context_length=512, loaded=True, path="/models/tiny"),
         )
-        assert runtime.loaded() == (LoadedModel("tiny", "vllm", context_length=512),)
+        (held,) = runtime.loaded()
+        assert held == LoadedModel(
+            "tiny",
+            "vllm",
+            context_length=512,
+            kind="vllm",
+            endpoint=server.url,
+            weights="/models/tiny",
+            unavailable=held.unavailable,
+        )
+        assert "does not tell" in held.unavailable["reported_bytes"]
         assert await text(runtime, "tiny") == "Hello there"
         await runtime.verify(runtime.models()[0])
 

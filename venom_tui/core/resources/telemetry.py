@@ -18,36 +18,22 @@ from pathlib import Path
 
 from venom_tui.core.events import EventBus, GuardSampled
 from venom_tui.core.resources.disks import read_disk
+from venom_tui.core.resources.driver import Driver
+from venom_tui.core.resources.held import measured, with_models
 from venom_tui.core.resources.history import History
 from venom_tui.core.resources.host import HostSampler
-from venom_tui.core.resources.nvml import Gpus, NvmlSampler
+from venom_tui.core.resources.nvml import Gpus
+from venom_tui.core.resources.nvml_details import DriverInfo
+from venom_tui.core.resources.owners import Found, Key, Owners
+from venom_tui.core.resources.pace import Pace
 from venom_tui.core.resources.probe import Probe
 from venom_tui.core.resources.processes import MemoryMeter
 from venom_tui.core.settings import Settings
-from venom_tui.core.types.device import Disk, Gpu, GuardSnapshot, HostInfo, LoadedModel
+from venom_tui.core.types.device import Disk, GuardSnapshot, HostInfo, LoadedModel
 
 _log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often things are looked at, in seconds."""
-
-    fast: float = 1.0
-    """Between two looks while somebody watches."""
-    slow: float = 5.0
-    """The same while nobody does."""
-    processes: float = 2.0
-    """Between two looks at processes and their memory, at least."""
-    disks: float = 5.0
-    no_driver: float = 30.0
-    """Between two attempts to find a driver where there is none."""
-    patience: float = 0.25
-    """How long a look waits for the driver before it goes on with the figures from before."""
-    first: float = 3.0
-    """How long a snapshot that was asked for waits for the driver: opening it takes seconds on some machines."""
-    stale: float = 3.0
-    """How long the driver may be silent before its figures are called stale."""
+__all__ = ["Pace", "Telemetry"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +43,10 @@ class _Look:
     at: datetime
     host: HostInfo
     gpus: Gpus
+    driver: DriverInfo
     memory: dict[int, int | None]
+    owners: dict[Key, Found]
+    elsewhere: tuple[LoadedModel, ...]
 
 
 class Telemetry:
@@ -78,15 +67,19 @@ class Telemetry:
         pace: Pace | None = None,
     ) -> None:
         self._events = events
+        self._data_dir = settings.data_dir
         self._loaded = loaded
         self._pace = pace or Pace()
         self._host = HostSampler()
-        self._driver = _Driver(self._pace)
+        self._driver = Driver(self._pace)
         self._disks = _Disks((("data", settings.data_dir), ("models", settings.models_dir)), self._pace)
         self._meter = MemoryMeter()
+        self._owners = Owners(grace_s=self._pace.grace)
+        self._elsewhere: tuple[LoadedModel, ...] = ()
+        self._elsewhere_at = float("-inf")
         self._history = History()
         self._latest: GuardSnapshot | None = None
-        self._pids: frozenset[int] = frozenset()
+        self._models: tuple[LoadedModel, ...] = ()
         self._wanted: list[asyncio.Future[GuardSnapshot]] = []
         self._wake = threading.Event()
         self._stop = False
@@ -97,7 +90,7 @@ class Telemetry:
     async def start(self) -> None:
         """Begin to look."""
         self._loop = asyncio.get_running_loop()
-        self._pids = _pids(self._loaded())
+        self._models = self._loaded()
         self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
         self._thread.start()
 
@@ -175,12 +168,29 @@ class Telemetry:
 
     def _look(self, patience_s: float) -> _Look:
         self._driver.ask(patience_s)
+        models = self._models
+        owners = self._owners.find(models, self._pace.table)
+        self._look_elsewhere(models, owners)
+        pids = {pid for found in owners.values() for pid in found.pids}
+        pids |= {model.pid for model in (*models, *self._elsewhere) if model.pid is not None}
         every = self._pace.processes if self._fast else max(self._pace.processes, self._pace.slow)
-        memory = self._meter.measure(self._pids, every)
+        memory = self._meter.measure(pids, every)
         host = self._host.sample()
         disks, unavailable = self._disks.read()
         host = replace(host, disks=disks, unavailable={**host.unavailable, **unavailable})
-        return _Look(datetime.now(UTC), host, self._driver.read(), memory)
+        gpus = self._driver.read()
+        return _Look(datetime.now(UTC), host, gpus, self._driver.info, memory, owners, self._elsewhere)
+
+    def _look_elsewhere(self, models: Sequence[LoadedModel], owners: dict[Key, Found]) -> None:
+        """Look for models that other programs of ours hold, while somebody watches."""
+        now = time.monotonic()
+        if now - self._elsewhere_at < self._pace.table or not (self._fast or self._wanted):
+            return
+        self._elsewhere_at = now
+        if not models:
+            self._owners.look_again()
+        ours = [pid for found in owners.values() for pid in found.pids]
+        self._elsewhere = tuple(self._owners.elsewhere(ours, self._data_dir))
 
     def _hand_over(self, look: _Look, wanted: tuple[asyncio.Future[GuardSnapshot], ...]) -> bool:
         assert self._loop is not None
@@ -196,14 +206,23 @@ class Telemetry:
         if self._stop:
             return
         gpus, unavailable = look.gpus
-        loaded = tuple(_measured(model, look.memory, gpus) for model in self._loaded())
-        pids = _pids(loaded)
-        if pids - self._pids:
+        models = self._loaded()
+        if {(m.runtime, m.name, m.pid) for m in models} - {(m.runtime, m.name, m.pid) for m in self._models}:
             self._wake.set()  # measure what was loaded meanwhile
-        self._pids = pids
-        owners = {model.pid: model for model in loaded if model.pid is not None}
-        gpus = tuple(_with_models(gpu, owners) for gpu in gpus)
-        snapshot = GuardSnapshot(look.at, look.host, gpus, loaded, unavailable=unavailable)
+        self._models = models
+        loaded = tuple(
+            measured(model, look.owners.get((model.runtime, model.name)), look.memory, gpus)
+            for model in (*models, *look.elsewhere)
+        )
+        snapshot = GuardSnapshot(
+            look.at,
+            look.host,
+            with_models(gpus, loaded),
+            loaded,
+            unavailable=unavailable,
+            driver_version=look.driver.version,
+            cuda_version=look.driver.cuda,
+        )
         self._history.add(time.monotonic(), snapshot)
         before, self._latest = self._latest, snapshot
         for future in wanted:
@@ -211,93 +230,6 @@ class Telemetry:
                 future.set_result(snapshot)
         if before is None or replace(before, taken_at=snapshot.taken_at) != snapshot:
             self._events.emit(GuardSampled(snapshot))
-
-
-def _pids(loaded: Sequence[LoadedModel]) -> frozenset[int]:
-    return frozenset(model.pid for model in loaded if model.pid is not None)
-
-
-def _measured(model: LoadedModel, memory: dict[int, int | None], gpus: tuple[Gpu, ...]) -> LoadedModel:
-    if model.pid is None:
-        return model
-    held = [p.memory_bytes for gpu in gpus for p in gpu.processes if p.pid == model.pid and p.memory_bytes is not None]
-    return replace(model, measured_bytes=memory.get(model.pid), vram_bytes=sum(held) if held else model.vram_bytes)
-
-
-def _with_models(gpu: Gpu, owners: dict[int, LoadedModel]) -> Gpu:
-    if not any(process.pid in owners for process in gpu.processes):
-        return gpu
-    processes = tuple(
-        process
-        if process.pid is None or (owner := owners.get(process.pid)) is None
-        else replace(process, runtime=owner.runtime, model=owner.name)
-        for process in gpu.processes
-    )
-    return replace(gpu, processes=processes)
-
-
-class _Driver:
-    """The GPUs, asked in a thread of their own. Used from the sampler's thread."""
-
-    def __init__(self, pace: Pace) -> None:
-        self._pace = pace
-        self._sampler = NvmlSampler()
-        self._processes_at = float("-inf")
-        self._known: dict[str | int, Gpu] = {}
-        self._next = 0.0
-        self._probe: Probe[Gpus] = Probe("nvml", self._question, end=self._sampler.close)
-
-    @property
-    def answered(self) -> bool:
-        """Whether it ever said something."""
-        return self._probe.answer is not None
-
-    def start(self) -> None:
-        self._probe.start()
-
-    def stop(self) -> None:
-        self._probe.stop()
-
-    def ask(self, patience_s: float) -> None:
-        """Ask for new figures and wait for them a while; not at all where the driver is known to hang."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        answer = self._probe.ask(0.0 if self._probe.silent_s > self._pace.stale else patience_s)
-        if answer is not None and not answer.value[0]:
-            self._next = now + self._pace.no_driver
-
-    def read(self) -> Gpus:
-        """Return the newest figures; those of a driver that no longer answers say so."""
-        answer = self._probe.answer
-        silent = self._probe.silent_s
-        if answer is None:
-            reason = "the driver has not answered yet"
-            return (), {"gpus": reason if silent < self._pace.stale else f"{reason}; it seems to hang"}
-        gpus, unavailable = answer.value
-        if silent > self._pace.stale:
-            gpus = tuple(replace(gpu, stale_since=answer.at) for gpu in gpus)
-        return gpus, unavailable
-
-    def _question(self) -> Gpus:
-        """Ask the driver, in the probe's thread; for processes less often."""
-        now = time.monotonic()
-        processes = now - self._processes_at >= self._pace.processes - 0.1
-        gpus, unavailable = self._sampler.sample(processes=processes)
-        if processes:
-            self._processes_at = now
-            self._known = {gpu.uuid or gpu.index: gpu for gpu in gpus}
-        else:
-            gpus = tuple(_with_processes_of(self._known.get(gpu.uuid or gpu.index), gpu) for gpu in gpus)
-        return gpus, unavailable
-
-
-def _with_processes_of(before: Gpu | None, gpu: Gpu) -> Gpu:
-    if before is None or "processes" in gpu.unavailable:
-        return gpu
-    reason = before.unavailable.get("processes")
-    unavailable = gpu.unavailable if reason is None else {**gpu.unavailable, "processes": reason}
-    return replace(gpu, processes=before.processes, unavailable=unavailable)
 
 
 class _Disks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import secrets
 import sys
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from venom_tui.core.errors import LoadFailed
+from venom_tui.core.runtimes.buffers import Buffers
 from venom_tui.core.sanitize import sanitize_line
 
 _LOG_LINES = 200
@@ -30,6 +32,8 @@ class ChildOptions:
     """Tokens; 0 takes what the model was trained for."""
     threads: int
     parallel: int = 1
+    data_dir: Path | None = None
+    """Data directory of the venom-tui that it is for; its environment says so to others on the machine."""
     nice: int = 5
     """The answer may wait for the screen, never the screen for the answer."""
 
@@ -42,6 +46,8 @@ class EmbeddedChild:
         self.url = ""
         self.api_key = secrets.token_urlsafe(24)
         self._process: asyncio.subprocess.Process | None = None
+        self.buffers = Buffers()
+        """What llama.cpp says that it has allocated."""
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._reader: asyncio.Task[None] | None = None
 
@@ -93,6 +99,7 @@ class EmbeddedChild:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            env=None if options.data_dir is None else {**os.environ, "VENOM_DATA_DIR": str(options.data_dir)},
             # Its own session: an interrupt or hang-up of the terminal reaches only us, and we end it in order.
             start_new_session=True,
             limit=256 * 1024,
@@ -135,7 +142,9 @@ class EmbeddedChild:
                 continue
             if not line:
                 return
-            self._log.append(sanitize_line(line.decode("utf-8", "replace"), 500))
+            text = sanitize_line(line.decode("utf-8", "replace"), 500)
+            self._log.append(text)
+            self.buffers.take(text)
 
     def _words(self) -> str:
         """Return llama.cpp's own words: its error lines, each once, else the last lines of its log."""

@@ -90,9 +90,14 @@ class EmbeddedRuntime(Runtime):
             LoadedModel(
                 name=held.name,
                 runtime="embedded",
-                reported_bytes=held.size_bytes,
+                reported_bytes=held.child.buffers.total_bytes,
                 context_length=held.context_length,
                 pid=held.child.pid,
+                kind=self.kind,
+                weights=str(held.child.options.path),
+                reported_vram_bytes=held.child.buffers.gpu_bytes if held.child.buffers.total_bytes else None,
+                kv_type="f16",
+                parallel=held.child.options.parallel,
             )
             for held in tuple(self._held.values())
         )
@@ -173,6 +178,7 @@ class EmbeddedRuntime(Runtime):
             alias=model.name,
             context=plan.context_length or 0,
             threads=self._settings.int("VENOM_THREADS") or default_threads(usable_cpus()),
+            data_dir=self._settings.data_dir,
         )
 
     async def chat(

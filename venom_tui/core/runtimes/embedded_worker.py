@@ -65,7 +65,8 @@ def _load(configuration: dict[str, Any]) -> Any:
     params.use_jinja = True
     params.endpoint_metrics = params.endpoint_slots = params.endpoint_props = True
     params.ui = False
-    params.verbosity = configuration.get("verbosity", 3)
+    # From 4 on it says what it allocates.
+    params.verbosity = configuration.get("verbosity", 4)
     # A SIGTERM during an answer waits for the next ping of the stream; the default would be 30 s.
     params.sse_ping_interval = 1
     # Earlier turns stay in the KV cache; a longer prompt than the context is an error, never a silent shift.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from itertools import pairwise
 from typing import Any
 
 from venom_tui.core.clients.http import HttpPool
@@ -39,9 +40,7 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         if self._router:
             loaded = [row for row in rows if _state(row) in ("loaded", "sleeping")]
             loading = [row["id"] for row in rows if _state(row) == "loading"]
-            self._loaded = tuple(
-                LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_context(row)) for row in loaded
-            )
+            self._loaded = tuple(self._held(row, _context(row), _path(row)) for row in loaded)
             names = ", ".join(model.name for model in self._loaded) or "none"
             facts["detail"] = f"router, {len(rows)} models, {names} loaded"
             if loading:
@@ -50,13 +49,24 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         generation = props.get("default_generation_settings")
         context = generation.get("n_ctx") if isinstance(generation, dict) else None
         self._context = context if isinstance(context, int) and context > 0 else None
-        self._loaded = tuple(
-            LoadedModel(sanitize_line(row["id"], 256), self.id, reported_bytes=_size(row), context_length=self._context)
-            for row in rows
-        )
+        path = props.get("model_path")
+        weights = sanitize_line(path, 500) if isinstance(path, str) else None
+        self._loaded = tuple(self._held(row, self._context, weights) for row in rows)
         asleep = ", asleep" if props.get("is_sleeping") else ""
         facts["detail"] = f"serves {', '.join(model.name for model in self._loaded)}{asleep}"
         return facts
+
+    def _held(self, row: dict[str, Any], context: int | None, weights: str | None) -> LoadedModel:
+        return LoadedModel(
+            sanitize_line(row["id"], 256),
+            self.id,
+            # Of its memory it tells the weights alone.
+            reported_bytes=_size(row),
+            context_length=context,
+            kind=self.kind,
+            endpoint=self.endpoint,
+            weights=weights,
+        )
 
     def _info(self, row: dict[str, Any]) -> ModelInfo:
         meta = row.get("meta")
@@ -156,6 +166,18 @@ def _context(row: dict[str, Any]) -> int | None:
     meta = row.get("meta")
     context = meta.get("n_ctx") if isinstance(meta, dict) else None
     return context if isinstance(context, int) and context > 0 else None
+
+
+def _path(row: dict[str, Any]) -> str | None:
+    """Return the file that a router was told to load a model from."""
+    status = row.get("status")
+    arguments = status.get("args") if isinstance(status, dict) else None
+    if not isinstance(arguments, list):
+        return None
+    for name, value in pairwise(arguments):
+        if name in ("--model", "-m") and isinstance(value, str):
+            return sanitize_line(value, 500)
+    return None
 
 
 def _size(row: dict[str, Any]) -> int | None:

@@ -16,7 +16,11 @@ from dataclasses import replace
 from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.ollama import OllamaClient, OllamaModel
+from venom_tui.core.clients.ollama_show import read_show
 from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
+from venom_tui.core.resources.estimate.from_show import shape_from_show
+from venom_tui.core.resources.estimate.shape import ModelShape
+from venom_tui.core.resources.estimate.values import missing_arrays
 from venom_tui.core.resources.kv_cache import kv_bytes_per_token
 from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
 from venom_tui.core.types.device import LoadedModel
@@ -59,6 +63,8 @@ class OllamaRuntime(Runtime):
         """Models that we had loaded with the server's own choice of a context -> that context."""
         self._stand_ins: dict[str, str] = {}
         """Models that we had loaded and that are not listed -> the one with the same weights that is."""
+        self._files: dict[tuple[str, str | None], str | None] = {}
+        """Name and digest of models that were loaded -> file of their weights, None where the server does not say."""
 
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return what `/api/ps` said last."""
@@ -72,6 +78,10 @@ class OllamaRuntime(Runtime):
                 context_length=row.context_length,
                 expires_at=None if row.forever else row.expires_at,
                 pinned=row.forever,
+                kind=self.kind,
+                endpoint=self.endpoint,
+                weights=self._files.get((row.name, row.digest)),
+                reported_vram_bytes=row.size_vram_bytes if row.size_bytes is not None else None,
             )
             for row in self._loaded
         )
@@ -93,6 +103,7 @@ class OllamaRuntime(Runtime):
             self._loaded = ()
             self._failed(failure)
             return
+        await self._learn_files(ps)
         self._loaded = tuple(ps)
         loaded = {row.name: row for row in self._loaded}
         self._models = tuple(_info(row, self.id, loaded.get(row.name)) for row in tags)
@@ -202,6 +213,25 @@ class OllamaRuntime(Runtime):
                 yield chunk
         finally:
             await chunks.aclose()
+
+    async def _learn_files(self, rows: list[OllamaModel]) -> None:
+        """Ask once for each loaded model where its weights are: by that its process is told from the others."""
+        keys = [(row.name, row.digest) for row in rows]
+        self._files = {key: path for key, path in self._files.items() if key in keys}
+        new = [key for key in keys if key not in self._files]
+        asked = (self.client.show(name, timeout_s=_LOOK_LIMIT_S) for name, _ in new)
+        for key, answer in zip(new, await asyncio.gather(*asked, return_exceptions=True), strict=True):
+            if isinstance(answer, dict):
+                self._files[key] = read_show(answer).weights_path or None
+
+    async def shape(self, model: ModelInfo) -> ModelShape | None:
+        """Ask what the model is made of; arrays that the server leaves out are asked for by themselves."""
+        answer = await self.client.show(model.name)
+        info = answer.get("model_info")
+        if isinstance(info, dict) and missing_arrays(info):
+            whole = await self.client.post("/api/show", {"model": model.name, "verbose": True})
+            answer = whole if isinstance(whole, dict) else answer
+        return await asyncio.to_thread(shape_from_show, answer, model.size_bytes)
 
     async def kv_bytes_per_token(self, model: ModelInfo) -> int | None:
         """Ask for the header of the model's file."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from venom_tui.core.errors import CutStream, RuntimeBusy, RuntimeTimeout, RuntimeUnavailable, VenomError
+from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
@@ -117,6 +118,14 @@ class Runtime(ABC):
             RuntimeFailure: the server cannot be asked.
         """
         return model.kv_bytes_per_token
+
+    async def shape(self, model: ModelInfo) -> ModelShape | None:
+        """Return what of a model decides how much memory it takes; None where the server does not tell it.
+
+        Raises:
+            RuntimeFailure: the server cannot be asked.
+        """
+        return None
 
     @abstractmethod
     async def verify(self, model: ModelInfo) -> None:

@@ -24,7 +24,16 @@ class VllmRuntime(OpenAIServerRuntime):
         told = version.get("version") if isinstance(version, dict) else None
         await self._check_engine()
         self._loaded = tuple(
-            LoadedModel(sanitize_line(row["id"], 256), self.id, context_length=_length(row)) for row in rows
+            LoadedModel(
+                sanitize_line(row["id"], 256),
+                self.id,
+                context_length=_length(row),
+                kind=self.kind,
+                endpoint=self.endpoint,
+                weights=_root(row),
+                unavailable={"reported_bytes": "vLLM takes a share of the card and does not tell what its model takes"},
+            )
+            for row in rows
         )
         names = ", ".join(model.name for model in self._loaded)
         return {"version": sanitize_line(str(told), 40) if told else None, "detail": f"serves {names}"}
@@ -61,7 +70,7 @@ class VllmRuntime(OpenAIServerRuntime):
             provider="vllm",
             context_length=_length(row),
             loaded=True,
-            path=sanitize_line(row["root"], 500) if isinstance(row.get("root"), str) else None,
+            path=_root(row),
         )
 
     async def count(self, request: ChatRequest) -> int | None:
@@ -70,6 +79,11 @@ class VllmRuntime(OpenAIServerRuntime):
         answer = await self.client.post("/tokenize", body)
         count = answer.get("count") if isinstance(answer, dict) else None
         return count if isinstance(count, int) and count > 0 else None
+
+
+def _root(row: dict[str, Any]) -> str | None:
+    """Return what a model was loaded from: a folder, or the name of a repository."""
+    return sanitize_line(row["root"], 500) if isinstance(row.get("root"), str) else None
 
 
 def _length(row: dict[str, Any]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import events
@@ -22,13 +23,6 @@ class Prompt(TextArea):
         ),
     ]
 
-    class Sent(Message):
-        """The prompt is to be sent."""
-
-        def __init__(self, text: str) -> None:
-            super().__init__()
-            self.text = text
-
     class EmptyKey(Message):
         """A key that means a command in an empty prompt."""
 
@@ -36,11 +30,13 @@ class Prompt(TextArea):
             super().__init__()
             self.key = key
 
-    def __init__(self, *, placeholder: str = "") -> None:
+    def __init__(self, *, placeholder: str = "", take: Callable[[str], bool] = lambda _text: False) -> None:
+        """`take` is asked with the text at enter; where it says True the text is its own, and the prompt is emptied."""
         super().__init__(id="prompt", soft_wrap=True, tab_behavior="focus", show_line_numbers=False)
         self.cursor_blink = False
         self.highlight_cursor_line = False
         self.placeholder = placeholder
+        self._take = take
         self._history: list[str] = []
         self._place = 0
         self._unsent = ""
@@ -67,8 +63,9 @@ class Prompt(TextArea):
         self.call_later(self._send)
 
     def _send(self) -> None:
-        if self.text.strip():
-            self.post_message(self.Sent(self.text))
+        # Not by a message: the keys behind enter would be read before it.
+        if self.text.strip() and self._take(self.text):
+            self.put("")
 
     def action_newline(self) -> None:
         """Begin a new line."""

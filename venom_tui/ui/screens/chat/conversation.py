@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from textual.worker import Worker
@@ -20,23 +21,42 @@ from venom_tui.ui.workers import start
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.ui.screens.section import SectionScreen
+    from venom_tui.ui.widgets.prompt import Prompt
 
 PAGE = 400
 """Messages that are read at once; older ones follow when the reader scrolls up to them."""
 
 
+@dataclass(eq=False, slots=True)
+class Visit:
+    """A session from its being opened or begun until another one is. What was asked of it stays with it."""
+
+    session: Session | None = None
+    """None: it is new, and nothing was written into it yet."""
+    temporary: bool = False
+    drafted: str = ""
+    """The unsent prompt as it was kept last."""
+    draft: str | None = None
+    """The same, while the session's row is made for it."""
+    sending: bool = False
+
+
 class Conversation:
-    """Keeps the transcript in step with one session. All methods run on the event loop.
+    """Keeps transcript and prompt in step with one session. All methods run on the event loop.
 
     Args:
         owner: the screen; it runs the workers and says what fails.
         transcript: where the conversation is shown.
+        prompt: where its draft is shown.
         changed: called when the session, or what is known of it, is another.
     """
 
-    def __init__(self, owner: SectionScreen, transcript: Transcript, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, owner: SectionScreen, transcript: Transcript, prompt: Prompt, changed: Callable[[], None]
+    ) -> None:
         self._owner = owner
         self._transcript = transcript
+        self._prompt = prompt
         self._changed = changed
         self._core: Core | None = None
         self._opened = asyncio.Event()
@@ -45,10 +65,8 @@ class Conversation:
         self._first_seq: int | None = None
         self._shown: tuple[str, ...] = ()
         self._creating = asyncio.Lock()
-        self._temporary = False
         self._begun = False
-        self._draft: str | None = None
-        self.session: Session | None = None
+        self._visit = Visit()
         self.unseen: frozenset[str] = frozenset()
         """Sessions whose answer ended while another one was open."""
         self.last_answer: Message | None = None
@@ -57,13 +75,18 @@ class Conversation:
 
     # ------------------------------------------------------------------ which session
 
+    @property
+    def session(self) -> Session | None:
+        """The open session; None: a new one that nothing was written into."""
+        return self._visit.session
+
     async def open_last(self, core: Core) -> None:
-        """Open the session that was open last, unless something was begun before the core was open."""
+        """Open the session that was open last, unless something was begun before it was read."""
         self._core = core
         last = core.settings.text("VENOM_LAST_SESSION")
         try:
             if last and not self._begun:
-                await self.open(last)
+                await self._open(last, unless_begun=True)
         except NotFound:
             pass
         finally:
@@ -75,6 +98,11 @@ class Conversation:
         Raises:
             SessionNotFound: it was deleted meanwhile.
         """
+        await self._open(session_id, at, words)
+
+    async def _open(
+        self, session_id: str, at: str | None = None, words: tuple[str, ...] = (), *, unless_begun: bool = False
+    ) -> None:
         core = self._core
         if core is None:
             return
@@ -85,9 +113,9 @@ class Conversation:
             if not older:
                 break
             messages = [*older, *messages]
-        await self._leave()
-        self.session = session
-        self._temporary = session.temporary
+        if unless_begun and self._begun:
+            return
+        left = self._leave_for(Visit(session, session.temporary, session.draft))
         self.unseen -= {session.id}
         running = core.chat.running(session.id)
         self._show(messages, running)
@@ -95,44 +123,62 @@ class Conversation:
             self._transcript.go_to(at, words)
         if running is not None:
             self._follow(running, user_shown=True)
+        await self._tidy(left)
         await self._remember(session)
         self._changed()
 
-    async def new(self, *, temporary: bool = False) -> None:
-        """Begin an empty session; its row is written with its first prompt or draft."""
+    def begin(self, *, temporary: bool = False) -> Visit:
+        """Begin an empty session; its row is written with its first prompt or draft. `settle` what this returns."""
         self._begun = True
-        await self._leave()
-        self.session = None
-        self._temporary = temporary
+        left = self._leave_for(Visit(temporary=temporary))
         self._take(())
         self._transcript.set_entries(())
-        if temporary:
-            await self._ensure()
         self._changed()
+        return left
 
-    async def _ensure(self) -> Session:
-        """Return the open session; make it when there is none yet."""
+    async def settle(self, left: Visit) -> None:
+        """Do what takes time after a session was begun."""
+        visit = self._visit
+        await self._tidy(left)
+        if visit.temporary:
+            await self._ensure(visit)
+            self._changed()
+
+    async def _ensure(self, visit: Visit) -> Session:
+        """Return a visit's session; make it when there is none yet."""
         await self._opened.wait()
         core = self._core
         assert core is not None
         async with self._creating:
-            if self.session is None:
-                self.session = await core.sessions.create(temporary=self._temporary)
-                await self._remember(self.session)
-        return self.session
+            if visit.session is None:
+                visit.session = await core.sessions.create(temporary=visit.temporary)
+                if self._visit is visit:
+                    await self._remember(visit.session)
+        return visit.session
 
     async def _remember(self, session: Session) -> None:
         core = self._core
         if core is not None and not session.temporary and not core.settings.flag("VENOM_READ_ONLY"):
             await core.save_setting("VENOM_LAST_SESSION", session.id)
 
-    async def _leave(self) -> None:
-        """Follow the open session no more; one that nothing was ever written into is taken away."""
+    def _leave_for(self, visit: Visit) -> Visit:
+        """Go to another session: keep the draft of the one that is left, follow it no more; return that visit."""
+        left = self._visit
+        self.draft(self._prompt.text)
         if self._follower is not None:
             self._follower.cancel()
         self._follower = self._view = None
-        core, session = self._core, self.session
-        if core is None or session is None or session.temporary or core.settings.flag("VENOM_READ_ONLY"):
+        self._visit = visit
+        if left.session is None or visit.session is None or left.session.id != visit.session.id:
+            self._prompt.put("" if visit.session is None else visit.session.draft)
+        return left
+
+    async def _tidy(self, left: Visit) -> None:
+        """Take a session away that was left without anything ever written into it."""
+        core, session = self._core, left.session
+        if core is None or session is None or left.sending or core.settings.flag("VENOM_READ_ONLY"):
+            return
+        if session.temporary or (self.session is not None and self.session.id == session.id):
             return
         try:
             if is_blank(await core.sessions.get(session.id)):
@@ -169,25 +215,27 @@ class Conversation:
         if core is None or session is None or first is None or first <= 1:
             return
         older = await core.sessions.messages(session.id, before_seq=first, limit=PAGE)
-        if older and self._first_seq == first and self.session is session:
+        if older and self._first_seq == first and self.session is not None and self.session.id == session.id:
             self._first_seq = older[0].seq
             self._shown = (*(message.id for message in older), *self._shown)
             self._transcript.prepend(self._entries(older))
 
     async def refresh(self, session_id: str | None) -> None:
         """Take notice that a session was written; None: by another venom-tui, and any of them may be another."""
-        core, session = self._core, self.session
+        core, visit = self._core, self._visit
+        session = visit.session
         if core is None or session is None or session_id not in (None, session.id):
             return
         try:
-            self.session = await core.sessions.get(session.id)
+            visit.session = await core.sessions.get(session.id)
         except NotFound:
-            await self.new()
+            if self._visit is visit:
+                await self.settle(self.begin())
             return
         if session_id is None and not session.temporary and not self.busy:
             first = self._first_seq
             messages = await core.sessions.messages(session.id, after_seq=None if first is None else first - 1)
-            if not self.busy and self.session is not None and self.session.id == session.id:
+            if not self.busy and self._visit is visit:
                 self._update(messages)
         self._changed()
 
@@ -213,18 +261,37 @@ class Conversation:
         """Whether an answer is being written in the open session by this venom-tui."""
         return self._core is not None and self.session is not None and bool(self._core.chat.running(self.session.id))
 
-    async def send(self, text: str) -> None:
-        """Send a prompt.
+    def take_prompt(self) -> Visit:
+        """Take notice that the prompt is about to be sent; return the visit that `send` needs."""
+        self._begun = True
+        visit = self._visit
+        visit.sending, visit.draft, visit.drafted = True, None, ""
+        return visit
+
+    async def send(self, visit: Visit, text: str) -> None:
+        """Send a prompt in the session of the visit in which it was taken.
 
         Raises:
             VenomError: it could not be sent; nothing of it was kept.
         """
-        self._begun = True
-        session = await self._ensure()
-        assert self._core is not None
-        self._draft = None
-        request_id = await self._core.chat.send(session.id, text)
-        self._follow(request_id, user_shown=False)
+        try:
+            session = await self._ensure(visit)
+            assert self._core is not None
+            request_id = await self._core.chat.send(session.id, text)
+        finally:
+            visit.sending = False
+        # The store took the draft for what was sent; what was typed since is the next one.
+        typed, visit.drafted = visit.drafted, ""
+        self._keep(visit, typed)
+        if self._visit is visit:
+            self._follow(request_id, user_shown=False)
+
+    def give_back(self, visit: Visit, text: str) -> None:
+        """Put a prompt that could not be sent back to where it was taken, unless something else was typed there."""
+        if self._visit is not visit:
+            self._keep(visit, visit.drafted or text)
+        elif not self._prompt.text:
+            self._prompt.put(text)
 
     async def regenerate(self) -> None:
         """Ask for the last answer again.
@@ -232,10 +299,13 @@ class Conversation:
         Raises:
             VenomError: there is none, or it could not be asked for.
         """
-        if self._core is None or self.session is None:
+        visit = self._visit
+        if self._core is None or visit.session is None:
             return
         old = self.last_answer
-        request_id = await self._core.chat.regenerate(self.session.id)
+        request_id = await self._core.chat.regenerate(visit.session.id)
+        if self._visit is not visit:
+            return
         if old is not None:
             self._transcript.remove_entry(old.id)
         self._follow(request_id, user_shown=True)
@@ -290,17 +360,23 @@ class Conversation:
 
     def draft(self, text: str) -> None:
         """Keep the unsent prompt with its session; a first draft makes the session's row."""
+        self._keep(self._visit, text)
+
+    def _keep(self, visit: Visit, text: str) -> None:
         core = self._core
-        if self.session is not None and core is not None:
-            core.sessions.set_draft(self.session.id, text)
-        elif text.strip() or self._draft is not None:
-            waiting, self._draft = self._draft is not None, text
+        if text == visit.drafted:
+            return
+        visit.drafted = text
+        if visit.session is not None and core is not None:
+            core.sessions.set_draft(visit.session.id, text)
+        elif text.strip() or visit.draft is not None:
+            waiting, visit.draft = visit.draft is not None, text
             self._begun = True
             if not waiting:
-                start(self._owner, self._first_draft, group="first draft")
+                start(self._owner, lambda: self._first_draft(visit), group="first draft")
 
-    async def _first_draft(self) -> None:
-        session = await self._ensure()
-        text, self._draft = self._draft, None
+    async def _first_draft(self, visit: Visit) -> None:
+        session = await self._ensure(visit)
+        text, visit.draft = visit.draft, None
         if text is not None and self._core is not None:
             self._core.sessions.set_draft(session.id, text)

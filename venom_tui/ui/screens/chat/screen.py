@@ -27,6 +27,7 @@ from venom_tui.ui.workers import start
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.events import Event
+    from venom_tui.ui.screens.chat.conversation import Visit
 
 
 class ChatScreen(SessionVerbs, SectionScreen):
@@ -37,7 +38,14 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+n", "new_session", "new", id="chat.new", tooltip="Begin a new session", priority=True),
-        Binding("ctrl+s", "sessions", "sessions", id="chat.sessions", tooltip="Go to the sessions, or pick one"),
+        Binding(
+            "ctrl+s",
+            "sessions",
+            "sessions",
+            id="chat.sessions",
+            tooltip="Go to the sessions, or pick one",
+            priority=True,
+        ),
         Binding("ctrl+f", "find", "find", id="chat.find", tooltip="Search the text of all sessions", priority=True),
         Binding("ctrl+r", "regenerate", "again", show=False, id="chat.again", tooltip="Ask for the last answer again"),
         Binding(
@@ -95,7 +103,7 @@ class ChatScreen(SessionVerbs, SectionScreen):
                 yield RuleLine("", id="prompt-rule")
                 with Horizontal(id="ask"):
                     yield Static("> ", id="sign")
-                    yield Prompt(placeholder="ask, or / for a command")
+                    yield Prompt(placeholder="ask, or / for a command", take=self.take_prompt)
                     yield Static("Direct", id="mode")
 
     def on_mount(self) -> None:
@@ -115,14 +123,10 @@ class ChatScreen(SessionVerbs, SectionScreen):
         start(self, lambda: self._open(core), group="open")
 
     async def _open(self, core: Core) -> None:
-        prompt = self.query_one(Prompt)
         try:
             await self.conversation.open_last(core)
         except VenomError as failure:
             self.complain(failure)
-        session = self.conversation.session
-        if session is not None and not prompt.text:
-            prompt.put(session.draft)
         await self.refresh_sessions()
         self._set_facts(guard=core.guard.latest(), models_dir=core.settings.models_dir)
         await self._renew_models()
@@ -197,36 +201,34 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     # ------------------------------------------------------------------ the prompt
 
-    def on_prompt_sent(self, message: Prompt.Sent) -> None:
-        """Run a command or send the prompt."""
-        command = command_of(message.text)
+    def take_prompt(self, text: str) -> bool:
+        """Run a command or send the prompt; return whether it was taken."""
+        command = command_of(text)
         if command is not None:
-            self._run_command(command)
-        elif self.conversation.busy:
+            return self._run_command(command)
+        if self.conversation.busy:
             self.notify("An answer is still being written. Esc stops it.", markup=False)
-        else:
-            self.query_one(Prompt).put("")
-            self.query_one(Prompt).remember(message.text)
-            self.hide_card()
-            start(self, lambda: self._send(message.text), group="send")
+            return False
+        visit = self.conversation.take_prompt()
+        self.query_one(Prompt).remember(text)
+        self.hide_card()
+        start(self, lambda: self._send(visit, text), group="send")
+        return True
 
-    async def _send(self, text: str) -> None:
+    async def _send(self, visit: Visit, text: str) -> None:
         try:
-            await self.conversation.send(text)
+            await self.conversation.send(visit, text)
         except VenomError as failure:
-            prompt = self.query_one(Prompt)
-            if not prompt.text:
-                prompt.put(text)
+            self.conversation.give_back(visit, text)
             self.complain(failure)
 
-    def _run_command(self, name: str) -> None:
-        prompt = self.query_one(Prompt)
+    def _run_command(self, name: str) -> bool:
         if name in COMMANDS:
-            prompt.put("")
             self.call_later(self.run_action, COMMANDS[name][0])
-        else:
-            offered = "  ".join(f"/{command}" for command in suggestions(name))
-            self.notify(f"/{name} is no command. There are: {offered}", markup=False, timeout=8)
+            return True
+        offered = "  ".join(f"/{command}" for command in suggestions(name))
+        self.notify(f"/{name} is no command. There are: {offered}", markup=False, timeout=8)
+        return False
 
     def on_prompt_empty_key(self, message: Prompt.EmptyKey) -> None:
         """In an empty prompt `?` is help and `:` finds a command."""

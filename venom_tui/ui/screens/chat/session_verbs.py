@@ -41,7 +41,7 @@ class SessionVerbs(SectionScreen):
         """The open session. Its module comes with the core: the first paint does without."""
         from venom_tui.ui.screens.chat.conversation import Conversation
 
-        return Conversation(self, self.query_one(ChatTranscript), self.conversation_changed)
+        return Conversation(self, self.query_one(ChatTranscript), self.query_one(Prompt), self.conversation_changed)
 
     def conversation_changed(self) -> None:
         """Renew what tells of the conversation."""
@@ -69,9 +69,7 @@ class SessionVerbs(SectionScreen):
 
     async def _open_session(self, session_id: str, hit: SearchHit | None, words: tuple[str, ...]) -> None:
         await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
-        session = self.conversation.session
         self.hide_card()
-        self.query_one(Prompt).put("" if session is None else session.draft)
         self.query_one(Prompt).set_history(list(self.conversation.prompts))
         self.show_sessions()
         self.set_focus(self.query_one(ChatTranscript if hit is not None else Prompt))
@@ -84,18 +82,21 @@ class SessionVerbs(SectionScreen):
 
     def action_new_session(self) -> None:
         """Begin a new session."""
-        start(self, lambda: self._new(temporary=False), group="open", exclusive=True)
+        self._after_keys(lambda: self._begin(temporary=False))
 
     def action_new_temporary(self) -> None:
         """Begin a session of which nothing is ever written."""
-        start(self, lambda: self._new(temporary=True), group="open", exclusive=True)
+        self._after_keys(lambda: self._begin(temporary=True))
 
-    async def _new(self, *, temporary: bool) -> None:
-        self.query_one(Prompt).put("")
-        await self.conversation.new(temporary=temporary)
+    def _after_keys(self, work: Callable[[], object]) -> None:
+        """Do something after the keys that the prompt has not read yet: they belong to the session that is left."""
+        self.query_one(Prompt).call_later(work)
+
+    def _begin(self, *, temporary: bool) -> None:
+        left = self.conversation.begin(temporary=temporary)
         self.show_card()
-        self.show_sessions()
         self.set_focus(self.query_one(Prompt))
+        start(self, lambda: self.conversation.settle(left), group="open", exclusive=True)
         if temporary:
             self.notify("Nothing of this session is stored; it ends with venom-tui.", markup=False)
 
@@ -164,7 +165,7 @@ class SessionVerbs(SectionScreen):
             await core.chat.stop(running)
         await core.sessions.delete(session.id)
         if self.conversation.session is not None and self.conversation.session.id == session.id:
-            await self._new(temporary=False)
+            self._begin(temporary=False)
         await self.refresh_sessions()
 
     def action_export_session(self) -> None:

@@ -2,35 +2,85 @@
 
 from __future__ import annotations
 
-COMMANDS: dict[str, tuple[str, str]] = {
-    "help": ("app.help", "show all keys"),
-    "new": ("screen.new_session", "begin a new session"),
-    "temporary": ("screen.new_temporary", "begin a session that is never stored"),
-    "model": ("app.pick_model", "pick the model that answers"),
-    "sessions": ("screen.sessions", "list the sessions"),
-    "find": ("screen.find", "search the text of all sessions"),
-    "rename": ("screen.rename_session", "give the session another title"),
-    "delete": ("screen.delete_session", "delete the session"),
-    "export": ("screen.export_session", "write the session to a file"),
-    "again": ("screen.regenerate", "ask for the last answer again"),
-    "copy": ("screen.copy_answer", "copy the last answer"),
-    "quit": ("app.quit", "quit venom-tui"),
-}
-"""Name -> (action, meaning)."""
+from dataclasses import dataclass
 
 
-def command_of(text: str) -> str | None:
-    """Return the name after the slash when the text is one line `/name`, "" for a lone slash, None for a prompt.
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that can be told to the program.
 
-    `/etc/passwd is what?` and the like are prompts: a command is one word without another slash.
+    `action` is what it does, an action of the screen or the application; "" for what takes an argument, which the
+    screen is given. `values` are what the argument may be, as far as there is a list.
     """
-    word = text.strip()
-    if not word.startswith("/") or "\n" in word or " " in word or "/" in word[1:]:
+
+    meaning: str
+    action: str = ""
+    usage: str = ""
+    values: tuple[str, ...] = ()
+
+
+COMMANDS: dict[str, Command] = {
+    "help": Command("show all keys", "app.help"),
+    "new": Command("begin a new session", "screen.new_session"),
+    "temporary": Command("begin a session that is never stored", "screen.new_temporary"),
+    "model": Command("pick the model that answers", usage="[words of its name]"),
+    "back": Command("go back to the model before", "app.previous_model"),
+    "retry": Command("ask another model the last prompt, too", usage="[words of its name]"),
+    "again": Command("ask for the last answer again", "screen.regenerate"),
+    "compare": Command("show two answers side by side", "screen.compare"),
+    "think": Command(
+        "whether, or how much, the model thinks first",
+        usage="on|off|low|medium|high|auto",
+        values=("on", "off", "low", "medium", "high", "auto"),
+    ),
+    "format": Command("what answers must be: JSON, or fit a schema", usage="json|SCHEMA-FILE|off", values=("json", "off")),
+    "context": Command("tokens of context that the model is loaded with", usage="[N|auto]", values=("auto",)),
+    "oldest": Command(
+        "whether the oldest turns are left out where all does not fit", usage="leave|keep", values=("leave", "keep")
+    ),
+    "set": Command("set a parameter of the active model", usage="NAME VALUE|off"),
+    "params": Command("show the parameters of the active model", "screen.parameters"),
+    "edit": Command("write the prompt in your editor", "screen.edit_prompt"),
+    "resume": Command("send the prompts that wait", "screen.resume_queue"),
+    "sessions": Command("list the sessions", "screen.sessions"),
+    "find": Command("search the text of all sessions", "screen.find"),
+    "rename": Command("give the session another title", "screen.rename_session"),
+    "delete": Command("delete the session", "screen.delete_session"),
+    "export": Command("write the session to a file", "screen.export_session"),
+    "copy": Command("copy the last answer", "screen.copy_answer"),
+    "quit": Command("quit venom-tui", "app.quit"),
+}
+
+
+def parse(text: str) -> tuple[str, str] | None:
+    """Return name and argument where a text is a command, ("", "") for a lone slash, None for a prompt.
+
+    `/etc/passwd is what?` is a prompt, since a name holds no other slash; so is what has several lines, or a blank
+    before the slash.
+    """
+    line = text.rstrip()
+    if not line.startswith("/") or "\n" in line:
         return None
-    return word[1:].lower()
+    name, _, argument = line[1:].partition(" ")
+    return None if "/" in name else (name.lower(), argument.strip())
 
 
-def suggestions(name: str) -> list[str]:
-    """Return the commands that begin with what was typed, else all."""
-    matching = [command for command in COMMANDS if command.startswith(name)]
-    return matching or list(COMMANDS)
+def similar(name: str) -> list[str]:
+    """Return the commands that begin as a name does, else all."""
+    return [command for command in COMMANDS if command.startswith(name[:2])] or list(COMMANDS)
+
+
+def completions(text: str, parameters: tuple[str, ...] = ()) -> list[str]:
+    """Return what a line that begins with `/` could go on to; [] where it is no command or nothing is known.
+
+    Args:
+        text: the line so far.
+        parameters: names that `/set` knows.
+    """
+    if parse(text) is None:
+        return []
+    name, blank, argument = text[1:].partition(" ")
+    if not blank:
+        return [f"/{command}" for command in COMMANDS if command.startswith(name.lower())]
+    values = parameters if name == "set" else COMMANDS[name].values if name in COMMANDS else ()
+    return [f"/{name} {value}" for value in values if value.startswith(argument) and value != argument]
