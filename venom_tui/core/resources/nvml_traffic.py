@@ -28,6 +28,8 @@ class Traffic:
         self._clock = clock
         self._counted: dict[str | int, tuple[float, int, int]] = {}
         self._rates: dict[str | int, tuple[int, int]] = {}
+        self._why: dict[str | int, str] = {}
+        """Why a GPU has no rate."""
         self._measured: set[str | int] = set()
         """GPUs whose driver does not count."""
         self._turn = 0
@@ -50,14 +52,14 @@ class Traffic:
             return gpu  # it is lost, as its other figures say
         if _FIGURES[0] in gpu.unavailable:
             return gpu
-        why = ""
         if key not in self._measured:
-            why = self._count(key, questions, handle)
-        if key in self._measured and (turn == key or key not in self._rates):
-            why = self._measure(key, questions, handle)
+            self._why[key] = self._count(key, questions, handle)
+        if key == turn:
+            self._why[key] = self._measure(key, questions, handle)
+        why = self._why.get(key, "")
         rates = None if why else self._rates.get(key)
         if rates is None:
-            unavailable = {**gpu.unavailable, **dict.fromkeys(_FIGURES, why or "known from the second look on")}
+            unavailable = {**gpu.unavailable, **dict.fromkeys(_FIGURES, why or "known from one of the next looks on")}
             return replace(gpu, unavailable=unavailable)
         return replace(gpu, pcie_received_bytes_per_s=rates[0], pcie_sent_bytes_per_s=rates[1])
 
