@@ -139,6 +139,7 @@ def hub_name(name: str) -> HubName:
     parts = repository.split("/")
     if (
         len(parts) != 2
+        or parts[0].lower() in _HUB_HOSTS
         or not all(_HUB_PART.fullmatch(part) and ".." not in part and "--" not in part for part in parts)
         or len(repository) > _HUB_LONGEST
         or parts[1].endswith(".git")
