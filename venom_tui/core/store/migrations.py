@@ -179,7 +179,35 @@ _SHARED_OPERATIONS = (
         WHERE claim <> '' AND state IN ('queued', 'running', 'paused')""",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (m001_first, m002_content, m003_catalog, m004_shared_operations)
+
+def m005_estimates(db: sqlite3.Connection) -> None:
+    """What loads of models were estimated to take, beside what they took."""
+    db.execute(_ESTIMATES)
+
+
+_ESTIMATES = """CREATE TABLE estimates (
+    number INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    architecture TEXT NOT NULL,
+    runtime TEXT NOT NULL,
+    model TEXT NOT NULL,
+    context_length INTEGER NOT NULL,
+    kv_type TEXT NOT NULL,
+    parallel INTEGER NOT NULL,
+    place TEXT NOT NULL,
+    plain_bytes INTEGER NOT NULL,
+    likely_bytes INTEGER NOT NULL,
+    actual_bytes INTEGER NOT NULL,
+    source TEXT NOT NULL
+)"""
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_first,
+    m002_content,
+    m003_catalog,
+    m004_shared_operations,
+    m005_estimates,
+)
 """Never change or remove one that was released; append."""
 
 
