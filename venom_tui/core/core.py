@@ -10,10 +10,13 @@ from types import TracebackType
 
 from venom_tui.core.chat.orchestrator import Orchestrator
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.errors import ReadOnly, StoreError
-from venom_tui.core.events import EventBus, SessionsChanged, StoreTrouble
+from venom_tui.core.errors import ReadOnly, StoreError, VenomError
+from venom_tui.core.events import EventBus, ModelsChanged, OperationChanged, SessionsChanged, StoreTrouble
 from venom_tui.core.models.facts import Facts
 from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.outside import Outside
+from venom_tui.core.models.pulls.performers import PULL
+from venom_tui.core.models.pulls.service import Pulls
 from venom_tui.core.models.registry import ModelRegistry
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.owner import Owner
@@ -27,6 +30,7 @@ from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.store.watch import StoreWatch
+from venom_tui.core.types.operation import OperationState
 
 _log = logging.getLogger(__name__)
 
@@ -93,6 +97,8 @@ class Core:
         self.registry = ModelRegistry(
             settings, pool, self._settings_store, catalog, self.runtimes, self.operations, events, self.models
         )
+        outside = Outside(settings, pool, catalog)
+        self.models.pulls = Pulls(settings, pool, self.runtimes, self.operations, outside, owner)
         self.router = ModelRouter(self.models, self.runtimes)
         self.guard = Telemetry(settings, events, self.runtimes.loaded)
         await self.guard.start()
@@ -106,6 +112,7 @@ class Core:
         await self.operations.recover()
         self.operations.noticed()
         stack.push_async_callback(self._end_behind)
+        self._run_behind(self._renew_models())
         self._run_behind(self._expire())
 
     async def __aexit__(
@@ -141,6 +148,19 @@ class Core:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _renew_models(self) -> None:
+        """Look at models again when a pull has ended, whichever process did it."""
+        with self.events.subscribe() as events:
+            async for event in events:
+                if not isinstance(event, OperationChanged) or event.operation.kind != PULL:
+                    continue
+                if event.operation.state is OperationState.SUCCEEDED:
+                    try:
+                        await self.models.list(refresh=True)
+                    except VenomError as failure:
+                        _log.warning("models were not looked at after a pull: %s", failure.message)
+                    self.events.emit(ModelsChanged())
 
     async def _expire(self) -> None:
         """Remove what the retention settings say is too old; behind everything else."""

@@ -78,7 +78,7 @@ class Venom:
         self.shared = SharedOperations(database, self.now)
         self.runner = OperationRunner(self.store, self.events, owner, self.now)
         self.works = Works()
-        self.runner.register(Kind("pull", self.works, overlaps))
+        self.runner.register(Kind("pull", self.works, lambda arguments: overlaps))
 
     def now(self) -> datetime:
         return self.time or datetime.now(UTC)

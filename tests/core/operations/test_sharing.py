@@ -143,12 +143,12 @@ async def test_others_are_told_as_events(tmp_path: Path) -> None:
             await a.works.until_begun("m")
             b.runner.noticed()
             a.works.progress["m"].update(bytes_done=7, bytes_total=9)
-            a.works.end("m")
             seen = []
             async with asyncio.timeout(10):
                 async for event in events:
                     assert isinstance(event, OperationChanged)
                     seen.append(event.operation)
+                    a.works.end("m")
                     if event.operation.state.final:
                         break
         assert {one.id for one in seen} == {operation.id}

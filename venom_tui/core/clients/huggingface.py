@@ -49,12 +49,15 @@ class HuggingFaceClient:
 
     def api(self) -> HfApi:
         """Return the library's way to this hub (in a thread)."""
-        from huggingface_hub import HfApi, get_token
+        from huggingface_hub import HfApi
 
-        token: str | bool = self._token
-        if not token:
-            token = (get_token() if self.endpoint == USUAL_ENDPOINT else None) or False
-        return HfApi(endpoint=self.endpoint, token=token)
+        return HfApi(endpoint=self.endpoint, token=self.token() or False)
+
+    def token(self) -> str:
+        """Return the token for this hub, "" for none (in a thread)."""
+        from huggingface_hub import get_token
+
+        return self._token or (get_token() if self.endpoint == USUAL_ENDPOINT else None) or ""
 
     async def search(self, query: str, *, limit: int = 40, gguf: bool = False) -> list[Offer]:
         """Return repositories of models whose name holds the words, the most fetched first.

@@ -24,6 +24,7 @@ from venom_tui.core.models.headers import Headers
 from venom_tui.core.models.hub_cache import HubCache
 from venom_tui.core.models.names import check_name
 from venom_tui.core.models.parameters import parse_parameter
+from venom_tui.core.models.pulls.service import Pulls
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.runtime import Runtime
@@ -31,6 +32,8 @@ from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.model import ActiveModel, ModelInfo
+from venom_tui.core.types.operation import Operation
+from venom_tui.core.types.pull import PullPreview
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState
 
@@ -46,7 +49,10 @@ def _silent(_text: str) -> None:
 
 
 class ModelManager:
-    """Lists, finds, activates and unloads models, and keeps their generation parameters."""
+    """Lists, finds, fetches, activates and unloads models, and keeps their generation parameters."""
+
+    pulls: Pulls
+    """Given by the core once it is made."""
 
     def __init__(
         self,
@@ -69,6 +75,27 @@ class ModelManager:
         self.contexts = Contexts(runtimes)
         self._seen: Models | None = None
         self._scan: asyncio.Task[Models] | None = None
+
+    async def preview_pull(
+        self, name: str, provider: str | None = None, *, insecure: bool = False, runtime: str | None = None
+    ) -> PullPreview:
+        """Return what a pull would fetch, and whether there is room; see `Pulls.preview`."""
+        return await self.pulls.preview(name, provider, insecure=insecure, runtime=runtime)
+
+    async def pull(
+        self,
+        name: str,
+        provider: str | None = None,
+        *,
+        insecure: bool = False,
+        runtime: str | None = None,
+        preview: PullPreview | None = None,
+        waiting: bool = False,
+    ) -> Operation:
+        """Begin to fetch a model and return the operation that does it; see `Pulls.pull`."""
+        return await self.pulls.pull(
+            name, provider, insecure=insecure, runtime=runtime, preview=preview, waiting=waiting
+        )
 
     async def list(self, *, refresh: bool = False) -> Models:
         """Return all models, those of runtimes as they were seen last; `refresh` looks at files and runtimes again."""

@@ -73,7 +73,12 @@ class HandOver:
     def _overlaps(self, running: Running) -> bool:
         operation = running.progress.operation
         kind = self._sharing.kind(operation.kind)
-        return kind is not None and kind.overlaps and operation.state is OperationState.RUNNING
+        assert running.terms is not None
+        return (
+            kind is not None
+            and operation.state is OperationState.RUNNING
+            and kind.overlaps(running.terms.arguments)
+        )
 
     async def adopt(self, operation_id: str, limit_s: float = _TAKEN_WITHIN_S) -> Running | None:
         """Take over an operation that is given away; None when it has ended, or nobody gives it."""
@@ -93,7 +98,7 @@ class HandOver:
                     return self._sharing.launch(taken, terms, lines=await self._store.log(operation_id))
             elif entry.request != Request.HAND_OVER:
                 return None
-            elif kind.overlaps and operation.state is OperationState.RUNNING:
+            elif operation.state is OperationState.RUNNING and kind.overlaps(terms.arguments):
                 running = self._sharing.running_of(operation, terms, lines=await self._store.log(operation_id))
                 running.joins = entry
                 self._runs.launch(running, self._sharing.work_of(operation, terms))

@@ -25,7 +25,7 @@ class Kind:
 
     name: str
     work: Callable[[Mapping[str, Any], Progress], Awaitable[object]]
-    overlaps: bool = False
+    overlaps: Callable[[Mapping[str, Any]], bool] = lambda arguments: False
     """Whether a second process may begin it before the first one has ended; it then tells `Progress.joined`."""
 
 

@@ -103,7 +103,7 @@ class Sharing:
         """Return an operation as this process is about to run it."""
         operation = replace(operation, background=self.background)
         # Its queue is decided in the store, over all processes; what it is about is held here as well.
-        names = frozenset(filter(None, (terms.claim,)))
+        names = frozenset(filter(None, (terms.claim, *terms.arguments.get("holds", ()))))
         key = ("shared", terms.claim or operation.id)
         return Running(key, self._runs.progress_of(operation, lines), names, terms)
 

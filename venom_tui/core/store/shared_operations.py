@@ -49,7 +49,7 @@ class Terms:
     claim: str
     """Two open operations never have the same one, over all processes and machines that share the database."""
     arguments: Mapping[str, Any]
-    """What its kind needs to do it, as JSON has it."""
+    """What its kind needs to do it, as JSON has it. `holds` are names that no other operation of its process holds."""
 
 
 class SharedOperations:
