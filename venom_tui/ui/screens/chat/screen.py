@@ -15,7 +15,7 @@ from venom_tui.core.errors import VenomError
 from venom_tui.ui.screens.chat.card import CARD_KEY, DEMONSTRATION_PROMPTS, CardFacts, card
 from venom_tui.ui.screens.chat.session_list import SessionList, session_title
 from venom_tui.ui.screens.chat.session_verbs import SessionVerbs
-from venom_tui.ui.screens.chat.slash import COMMANDS, command_of, suggestions
+from venom_tui.ui.screens.chat.slash import COMMANDS, parse, similar
 from venom_tui.ui.screens.chat.transcript import ChatTranscript
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.widgets.prompt import Prompt
@@ -203,9 +203,9 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def take_prompt(self, text: str) -> bool:
         """Run a command or send the prompt; return whether it was taken."""
-        command = command_of(text)
+        command = parse(text)
         if command is not None:
-            return self._run_command(command)
+            return self._run_command(command[0])
         if self.conversation.busy:
             self.notify("An answer is still being written. Esc stops it.", markup=False)
             return False
@@ -224,9 +224,9 @@ class ChatScreen(SessionVerbs, SectionScreen):
 
     def _run_command(self, name: str) -> bool:
         if name in COMMANDS:
-            self.call_later(self.run_action, COMMANDS[name][0])
+            self.call_later(self.run_action, COMMANDS[name].action)
             return True
-        offered = "  ".join(f"/{command}" for command in suggestions(name))
+        offered = "  ".join(f"/{command}" for command in similar(name))
         self.notify(f"/{name} is no command. There are: {offered}", markup=False, timeout=8)
         return False
 
