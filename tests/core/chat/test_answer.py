@@ -80,6 +80,16 @@ async def test_an_answer() -> None:
     assert timings.load_ms <= timings.submit_to_first_token_ms <= timings.total_ms
 
 
+async def test_how_long_was_thought() -> None:
+    thought = Collected()
+    timings = (await thought.collect(ChatChunk(thinking="Hm."), ChatChunk(thinking=" So."), ChatChunk("Yes."))).timings
+    assert timings.thinking_ms is not None and timings.total_ms is not None
+    assert 0 < timings.thinking_ms <= timings.total_ms
+    only = (await Collected().collect(ChatChunk(thinking="Hm."), ChatChunk(thinking=" So."))).timings
+    assert only.thinking_ms is not None and only.thinking_ms > 0, "to its end where no answer came"
+    assert (await Collected().collect(ChatChunk("Yes."))).timings.thinking_ms is None
+
+
 async def test_nothing_came() -> None:
     found = Collected()
     message = await found.collect()

@@ -55,6 +55,8 @@ class StreamedAnswer:
         self._kept_at = 0.0
         self._asked: float | None = None
         self._first: float | None = None
+        self._thought: float | None = None
+        self._answered: float | None = None
         self._last: float | None = None
         self._pieces = 0
         self._usage = Usage()
@@ -108,12 +110,14 @@ class StreamedAnswer:
         if piece:
             self._text.append(piece)
             self._unchecked += len(piece)
+            self._answered = self._answered or time.perf_counter()
             self._emit(TurnDelta(self._message.request_id, self._message.session_id, piece))
             self._mark()
 
     def _add_thinking(self, piece: str) -> None:
         if piece:
             self._thoughts.append(piece)
+            self._thought = self._thought or time.perf_counter()
             self._emit(TurnThinking(self._message.request_id, self._message.session_id, piece))
             self._mark()
 
@@ -143,12 +147,14 @@ class StreamedAnswer:
 
     def timings(self) -> Timings:
         """Return when what came, in milliseconds."""
-        first, asked = self._first, self._asked
+        first, asked, thought = self._first, self._asked, self._thought
+        thought_until = self._answered or self._last
         return Timings(
             submit_to_first_token_ms=None if first is None else (first - self._submitted) * 1000,
             model_to_first_token_ms=None if first is None or asked is None else (first - asked) * 1000,
             total_ms=(time.perf_counter() - self._submitted) * 1000,
             load_ms=None if asked is None else (asked - self._submitted) * 1000,
+            thinking_ms=None if thought is None or thought_until is None else (thought_until - thought) * 1000,
         )
 
     def final_usage(self) -> Usage:

@@ -57,6 +57,8 @@ class Timings:
     total_ms: float | None = None
     load_ms: float | None = None
     """What loading the model took of it, when it had to be loaded."""
+    thinking_ms: float | None = None
+    """From the first word of the thinking to the first one of the answer, or to the end where there is none."""
 
 
 THINKING = ("on", "off", "low", "medium", "high")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
+from venom_tui.core.sanitize import sanitize
+from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.session import Message, MessageState, Role
-from venom_tui.ui.text import duration
-from venom_tui.ui.widgets.transcript import Entry
+from venom_tui.ui.text import duration, size
+from venom_tui.ui.widgets.transcript import Call, Entry
 
 DEMONSTRATION_NOTE = "demonstration model, 135M, often wrong"
 
@@ -12,7 +16,8 @@ DEMONSTRATION_NOTE = "demonstration model, 135M, often wrong"
 def entry_of(message: Message, *, retry_key: str = "^r") -> Entry:
     """Return the entry of a message."""
     if message.role is Role.USER:
-        return Entry(key=message.id, role="user", title="you", body=message.content, plain=True)
+        files = tuple(f"{one.name} · {one.kind.value}, {size(one.size_bytes)}" for one in message.attachments)
+        return Entry(key=message.id, role="user", title="you", body=message.content, plain=True, files=files)
     if message.role is Role.PROGRAM:
         return Entry(key=message.id, role="program", title="venom-tui", body=message.content)
     return Entry(
@@ -21,10 +26,27 @@ def entry_of(message: Message, *, retry_key: str = "^r") -> Entry:
         title=_title(message),
         body=message.content,
         thinking=message.thinking,
+        thought_s=None if message.timings.thinking_ms is None else message.timings.thinking_ms / 1000,
+        calls=tuple(map(call_of, message.tool_calls)),
         notes=notes(message, retry_key),
         state=message.state.value,
         error=message.error,
     )
+
+
+def call_of(call: ToolCall) -> Call:
+    """Return how a call that a model wants is shown."""
+    return Call(call.name, _pretty(call.arguments))
+
+
+def _pretty(arguments: str) -> str:
+    """Return JSON over several lines; what is none stays as the model wrote it."""
+    try:
+        value = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return arguments.strip()
+    # What was escaped in the JSON is outside text again.
+    return "" if value == {} else sanitize(json.dumps(value, indent=2, ensure_ascii=False))
 
 
 def _title(message: Message) -> str:

@@ -2,7 +2,8 @@
 
     transcript.set_entries(entries)          a whole session; only what is near the window is laid out
     transcript.append(entry), prepend(...), replace(entry), put_last(entry), remove_entry(key)
-    transcript.begin(entry)                  an answer that streams: write(text), write_thinking(text), set_status(text)
+    transcript.begin(entry)                  an answer that streams: write(text), write_thinking(text),
+                                             add_call(call), add_note(text), set_status(text)
     transcript.end(entry)                    its final form
     transcript.go_to(key, words)             select an entry and show it with words marked (a search hit in its place)
     transcript.follow_end(), .following, .selected_key
@@ -18,7 +19,7 @@ before, and the `widget` is such a window with what can be done with entries. No
 the text. Nothing is parsed as Textual's markup, no link is ever followed.
 """
 
-from venom_tui.ui.widgets.transcript.entry import Entry
+from venom_tui.ui.widgets.transcript.entry import Call, Entry
 from venom_tui.ui.widgets.transcript.widget import Transcript
 
-__all__ = ["Entry", "Transcript"]
+__all__ = ["Call", "Entry", "Transcript"]

@@ -10,6 +10,15 @@ _FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A function that a model wants to have called."""
+
+    name: str
+    arguments: str
+    """As they are shown: JSON over several lines, or what the model wrote where that is none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One message."""
 
@@ -18,7 +27,15 @@ class Entry:
     title: str
     """Who speaks; shown above answers."""
     body: str
+    tag: str = ""
+    """What tells it from the others beside it; shown behind the title."""
     thinking: str = ""
+    thought_s: float | None = None
+    """Seconds that the thinking took."""
+    calls: tuple[Call, ...] = ()
+    """Functions that the model wants to have called; none was."""
+    files: tuple[str, ...] = ()
+    """What went along with a prompt, a line for each."""
     notes: tuple[str, ...] = ()
     """Dimmed lines under the body."""
     state: str = "complete"

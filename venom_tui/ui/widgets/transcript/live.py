@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from itertools import zip_longest
 
-from venom_tui.ui.widgets.transcript.entry import Entry
+from venom_tui.ui.widgets.transcript.entry import Call, Entry
 from venom_tui.ui.widgets.transcript.rows import Pen, Row
 from venom_tui.ui.widgets.transcript.segments import Segment, Segmenter
 from venom_tui.ui.widgets.transcript.view import Piece, View, draw, ending, guess, thought_pieces, title_piece
 
 _MOST_A_FRAME = 24_000
 """Characters that a frame takes; a burst of more is shown over several frames."""
+_SHORTEST_THOUGHT_S = 0.3
+"""What is shorter came at once: somebody who looks later does not know how long it took."""
 
 
 class LiveView(View):
@@ -26,6 +29,11 @@ class LiveView(View):
         self._new = ""
         self._new_thoughts = ""
         self._answering = False
+        self._thinks_since: float | None = None
+        self._thought_s: float | None = None
+        self._calls: tuple[Call, ...] = ()
+        self._notes: tuple[str, ...] = ()
+        self._below: list[Piece] = []
         self._status: Piece | None = None
         self._head: list[Piece] = [title_piece(entry)]
         self._done: list[Piece] = []
@@ -38,14 +46,31 @@ class LiveView(View):
 
     def write(self, text: str) -> None:
         """Add to the answer."""
+        if not self._answering and self._thinks_since is not None:
+            passed = time.monotonic() - self._thinks_since
+            self._thought_s = passed if passed >= _SHORTEST_THOUGHT_S else None
         self._text.append(text)
         self._new += text
         self._answering = True
 
     def write_thinking(self, text: str) -> None:
         """Add to the thinking."""
+        self._thinks_since = self._thinks_since or time.monotonic()
         self._thinking.append(text)
         self._new_thoughts += text
+
+    def add_call(self, call: Call) -> None:
+        """Add a function that the model wants to have called."""
+        self._calls = (*self._calls, call)
+        self._below = list(ending(self._under()))
+
+    def add_note(self, note: str) -> None:
+        """Add a dimmed line under the answer."""
+        self._notes = (*self._notes, note)
+        self._below = list(ending(self._under()))
+
+    def _under(self) -> Entry:
+        return replace(self.entry, calls=self._calls, notes=self._notes, error="")
 
     def set_status(self, text: str) -> bool:
         """Set the last line; return whether it is another one."""
@@ -66,7 +91,7 @@ class LiveView(View):
 
     def so_far(self) -> Entry:
         """Return an entry of what came."""
-        return replace(self.entry, body=self.text, thinking=self.thinking)
+        return replace(self._under(), body=self.text, thinking=self.thinking, thought_s=self._thought_s)
 
     @property
     def waiting(self) -> bool:
@@ -106,7 +131,7 @@ class LiveView(View):
             return view
         # Cutting a long text again would take time for nothing.
         last = [*self._segmenter.feed(self._new), *self._segmenter.finish()]
-        head = [title_piece(entry), *thought_pieces(entry.thinking, unfolded=self.unfolded)]
+        head = [title_piece(entry), *thought_pieces(entry.thinking, entry.thought_s, unfolded=self.unfolded)]
         self._done.extend(Piece("body", segment, guess(segment.source, width) + segment.gap) for segment in last)
         self._adopt([*head, *self._done[-len(last) :]] if last else head)
         view.set_pieces([*head, *self._done, *ending(entry)])
@@ -134,11 +159,12 @@ class LiveView(View):
 
     def _refold(self) -> None:
         """Show the thinking as one line, or whole."""
-        self._head = [self._head[0], *thought_pieces(self.thinking, unfolded=self.unfolded)]
+        self._head = [self._head[0], *thought_pieces(self.thinking, self._thought_s, unfolded=self.unfolded)]
 
     def _arrange(self) -> None:
-        last = [piece for piece in (self._tail, self._status) if piece is not None]
-        self.set_pieces([*self._head, *self._done, *last])
+        tail = [] if self._tail is None else [self._tail]
+        status = [] if self._status is None else [self._status]
+        self.set_pieces([*self._head, *self._done, *tail, *self._below, *status])
 
 
 def _drawn(segment: Segment, pen: Pen, old: list[Row] | None) -> Piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,14 +11,14 @@ from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
 
-from venom_tui.ui.text import clean, signs
-from venom_tui.ui.widgets.transcript.entry import Entry
+from venom_tui.ui.text import clean, duration, signs
+from venom_tui.ui.widgets.transcript.entry import Call, Entry
 from venom_tui.ui.widgets.transcript.inline import Part
 from venom_tui.ui.widgets.transcript.markdown import MARGIN, draw_segment, plain
 from venom_tui.ui.widgets.transcript.rows import Pen, Row
 from venom_tui.ui.widgets.transcript.segments import Segment, segments
 
-Kind = Literal["title", "user", "body", "fold", "thought", "note", "error", "mark", "status"]
+Kind = Literal["title", "user", "file", "body", "fold", "thought", "call", "note", "error", "mark", "status"]
 
 _THOUGHT_STYLE = "italic $text-muted"
 
@@ -39,7 +40,7 @@ class View:
         self.entry = entry
         self.pieces: list[Piece] | None = None
         self.tops: list[int] = [0]
-        self.height = 2 + guess(entry.body, width) + len(entry.notes)
+        self.height = 2 + guess(entry.body, width) + len(entry.notes) + len(entry.files) + 4 * len(entry.calls)
         self.unfolded = False
         self.selected = False
         self.words: tuple[str, ...] = ()
@@ -125,12 +126,15 @@ def guess(text: str, width: int) -> int:
 def pieces_of(entry: Entry, *, unfolded: bool = False) -> Iterator[Piece]:
     """Yield the pieces of an entry."""
     if entry.role == "user":
-        found = segments(entry.body.strip("\n"), plain=True) or [Segment("", "plain")]
+        found = segments(entry.body.strip("\n"), plain=True)
+        found = found or ([] if entry.files else [Segment("", "plain")])
         for number, segment in enumerate(found):
             yield Piece("user", with_gap(segment) if number == 0 else segment)
+        for number, file in enumerate(entry.files):
+            yield Piece("file", Segment(file, "plain", gap=number == 0 and not found))
         return
     yield title_piece(entry)
-    yield from thought_pieces(entry.thinking, unfolded=unfolded)
+    yield from thought_pieces(entry.thinking, entry.thought_s, unfolded=unfolded)
     for segment in segments(entry.body, plain=entry.plain):
         yield Piece("body", segment)
     yield from ending(entry)
@@ -138,7 +142,7 @@ def pieces_of(entry: Entry, *, unfolded: bool = False) -> Iterator[Piece]:
 
 def title_piece(entry: Entry) -> Piece:
     """Return the line that tells who speaks."""
-    return Piece("title", Segment(entry.title, "plain", gap=True))
+    return Piece("title", Segment(f"{entry.title}\t{entry.tag}", "plain", gap=True))
 
 
 def with_gap(segment: Segment) -> Segment:
@@ -146,18 +150,33 @@ def with_gap(segment: Segment) -> Segment:
     return Segment(segment.source, segment.kind, True, segment.joint, segment.indent, segment.repeated)
 
 
-def thought_pieces(thinking: str, *, unfolded: bool) -> Iterator[Piece]:
+def thought_pieces(thinking: str, took_s: float | None, *, unfolded: bool) -> Iterator[Piece]:
     """Yield the line that stands for the thinking, and the thinking itself where it is unfolded."""
     if not thinking.strip():
         return
-    yield Piece("fold", Segment(f"{'-' if unfolded else '+'}thought, {len(thinking.split()):,} words", "plain"))
+    time = "" if took_s is None else f" for {duration(took_s)}"
+    words = len(thinking.split())
+    told = f"thought{time}, {words:,} word{'s' * (words != 1)}"
+    yield Piece("fold", Segment(f"{'-' if unfolded else '+'}{told}", "plain"))
     if unfolded:
         for segment in segments(thinking.strip("\n"), plain=True):
             yield Piece("thought", segment)
 
 
+def call_pieces(call: Call) -> Iterator[Piece]:
+    """Yield a call that the model wants: what it is, and its arguments as code."""
+    yield Piece("call", Segment(call.name, "plain", gap=True))
+    if call.arguments:
+        longest = max((len(run) for run in re.findall("`{3,}", call.arguments)), default=2)
+        fence = "`" * (longest + 1)
+        for segment in segments(f"{fence}json\n{call.arguments}\n{fence}"):
+            yield Piece("body", segment)
+
+
 def ending(entry: Entry) -> Iterator[Piece]:
-    """Yield what stands under the body: the error, the notes."""
+    """Yield what stands under the body: calls, the error, the notes."""
+    for call in entry.calls:
+        yield from call_pieces(call)
     if entry.error:
         yield Piece("error", Segment(entry.error, "plain"))
     for number, note in enumerate(entry.notes):
@@ -179,6 +198,11 @@ def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
             return _user(segment, pen, selected=selected)
         case "title":
             return _title(segment.source, pen, selected=selected)
+        case "file":
+            return _file(segment, pen)
+        case "call":
+            told = [(clean(segment.source), "bold"), (" is called for, not run", "$text-muted")]
+            return [pen.blank, pen.row(told, lead=((f"{MARGIN}{signs().pointer} ", "$warning"),))]
         case "fold":
             unfolded, words = segment.source[0] == "-", segment.source[1:]
             pointer = signs().unfolded if unfolded else signs().pointer
@@ -188,12 +212,20 @@ def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
 
 
 def _title(text: str, pen: Pen, *, selected: bool) -> list[Row]:
-    text = clean(text.replace("\n", " "))
-    room = max(1, pen.width - len(MARGIN))
+    text, _, tag = text.rpartition("\t")
+    text, tag = clean(text.replace("\n", " ")), clean(tag)
+    room = max(1, pen.width - len(MARGIN) - (cell_len(tag) + 2 if tag else 0))
     if cell_len(text) > room:
         text = set_cell_size(text, room - 1) + signs().ellipsis
     pointer = f"{signs().pointer} " if selected else MARGIN
-    return [pen.blank, pen.row([(text, "bold $text-muted")], lead=((pointer, "bold $accent"),))]
+    parts = [(text, "bold $text-muted"), (f"  {tag}" if tag else "", "$accent")]
+    return [pen.blank, pen.row(parts, lead=((pointer, "bold $accent"),))]
+
+
+def _file(segment: Segment, pen: Pen) -> list[Row]:
+    bar: tuple[Part, ...] = ((f"{signs().bar} ", "$accent"),)
+    rows = plain(segment.source, pen, bar, bar, "$text-muted")
+    return [pen.blank, *rows] if segment.gap else rows
 
 
 def _user(segment: Segment, pen: Pen, *, selected: bool) -> list[Row]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from venom_tui.ui.widgets.transcript.entry import Entry, code_blocks
+from venom_tui.ui.widgets.transcript.entry import Call, Entry, code_blocks
 from venom_tui.ui.widgets.transcript.live import LiveView
 from venom_tui.ui.widgets.transcript.view import View
 from venom_tui.ui.widgets.transcript.window import HistoryWindow
@@ -149,6 +149,18 @@ class Transcript(HistoryWindow, can_focus=True):
         """Add to the thinking; it is seen until the answer begins, then it is folded."""
         if self._live is not None and text:
             self._live.write_thinking(text)
+            self._schedule()
+
+    def add_call(self, call: Call) -> None:
+        """Show a function that the model wants to have called."""
+        if self._live is not None:
+            self._live.add_call(call)
+            self._schedule()
+
+    def add_note(self, note: str) -> None:
+        """Add a dimmed line under the answer that streams."""
+        if self._live is not None:
+            self._live.add_note(note)
             self._schedule()
 
     def set_status(self, text: str) -> None:
