@@ -112,7 +112,7 @@ def test_unusable_files(cli: Cli, data_dir: Path) -> None:
         (("models", "params", "gone", "seed=1"), 1, "model_not_found"),
         (("models", "params", "smollm2-135m", "seed=-1"), 2, "usage"),
         (("models", "params", "smollm2-135m", "colour=red"), 2, "usage"),
-        (("models", "list", "--runtime"), 2, "usage"),
+        (("models", "list", "--bogus"), 2, "usage"),
         (("operations", "show", "gone"), 1, "not_found"),
         (("operations", "list", "--limit", "-1"), 2, "usage"),
         (("runtimes", "nonsense"), 2, "usage"),

@@ -2,36 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli.options import json_option, runtime_option
-from venom_tui.cli.output import note, or_unknown, pairs, show, size, table
+from venom_tui.cli import model_files, model_offers, model_parameters
+from venom_tui.cli.model_details import details_lines, repository_lines, show_data, state_of
+from venom_tui.cli.options import json_option, provider_option, runtime_option
+from venom_tui.cli.output import note, or_unknown, show, size, table
 from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
-from venom_tui.core.errors import UsageError
+from venom_tui.core.errors import ModelNotFound, UsageError
+from venom_tui.core.types.details import ModelDetails
 from venom_tui.core.types.model import ActiveModel, ModelInfo
-from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.offer import HubRepository
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
 
 
+_LEARN_S = 2.0
+"""Seconds that a list waits for what runtimes tell of single models, which is asked once."""
+
+
 @click.group("models")
 def command() -> None:
-    """See the models of this machine, choose the one that answers, tune it."""
+    """See the models of this machine, find others, choose the one that answers, tune it."""
+
+
+for part in (model_files, model_offers, model_parameters):
+    part.add_to(command)
 
 
 @command.command("list")
+@click.option("--runtime", metavar="ID", help="Only the models of this runtime.")
+@provider_option
 @json_option
 @click.pass_obj
-def list_models(flags: dict[str, Any], as_json: bool) -> None:
+def list_models(flags: dict[str, Any], runtime: str | None, provider: str | None, as_json: bool) -> None:
     """List all models."""
 
     async def work(core: Core) -> list[ModelInfo]:
         await core.runtimes.settled(ALL_ASKED_WITHIN_S)
-        return await core.models.list()
+        if runtime is not None:
+            core.runtimes.runtime(runtime)
+        await core.registry.learn(_LEARN_S)
+        return [
+            model
+            for model in await core.models.list()
+            if runtime in (None, model.runtime)
+            and provider in (None, "local" if model.demonstration else model.provider)
+        ]
 
     models = run_with_core(work, flags)
     show(models, lambda: _table(models), as_json=as_json)
@@ -43,65 +63,55 @@ def _table(models: list[ModelInfo]) -> list[str]:
     rows = [
         (
             model.name,
-            model.runtime,
-            size(model.size_bytes),
+            model.runtime or "-",
+            "remote" if model.remote_host else size(model.size_bytes),
             model.parameter_size or "?",
             model.quantization or "?",
             or_unknown(model.context_length),
-            _state(model),
+            state_of(model),
         )
         for model in models
     ]
     return table(("NAME", "RUNTIME", "SIZE", "PARAMETERS", "QUANTIZATION", "CONTEXT", "STATE"), rows)
 
 
-def _state(model: ModelInfo) -> str:
-    if model.error:
-        return f"unusable: {model.error}"
-    words = [
-        *(["active"] if model.active else []),
-        *(["loaded"] if model.loaded else []),
-        *(["demonstration"] if model.demonstration else []),
-    ]
-    return ", ".join(words)
-
-
 @command.command("show")
 @click.argument("name")
+@click.option("--update", is_flag=True, help="Ask its registry or hub whether it has another version now.")
+@click.option("--digest", is_flag=True, help="Read the whole file for its sha256, where that is not known.")
 @runtime_option
+@provider_option
 @json_option
 @click.pass_obj
-def show_model(flags: dict[str, Any], name: str, runtime: str | None, as_json: bool) -> None:
-    """Show all that is known of a model."""
+def show_model(
+    flags: dict[str, Any],
+    name: str,
+    update: bool,
+    digest: bool,
+    runtime: str | None,
+    provider: str | None,
+    as_json: bool,
+) -> None:
+    """Show all that is known of a model, or what a repository of Hugging Face holds that is not here."""
 
-    async def work(core: Core) -> ModelInfo:
-        return await core.models.find(name, runtime)
+    async def work(core: Core) -> ModelDetails | HubRepository:
+        try:
+            model = await core.registry.find(name, runtime, provider)
+        except ModelNotFound:
+            if runtime is None and core.registry.provider_of(name, provider) == "huggingface":
+                return await core.registry.repository(name)
+            raise
+        if digest:
+            await core.registry.work_out_digest(model.name, model.runtime)
+        if update:
+            await core.registry.ask_for_update(model.name, model.runtime)
+        return await core.registry.details(model.name, model.runtime)
 
-    model = run_with_core(work, flags)
-    show(model, lambda: _details(model), as_json=as_json)
-
-
-def _details(model: ModelInfo) -> list[str]:
-    return pairs(
-        [
-            ("name", model.name),
-            ("runtime", model.runtime),
-            ("provider", model.provider),
-            ("size", size(model.size_bytes)),
-            ("digest", or_unknown(model.digest)),
-            ("architecture", or_unknown(model.architecture)),
-            ("parameters", or_unknown(model.parameter_size)),
-            ("quantization", or_unknown(model.quantization)),
-            ("context", or_unknown(model.context_length)),
-            ("capabilities", "?" if model.capabilities is None else ", ".join(model.capabilities)),
-            (
-                "chat template",
-                {True: "yes", False: "no: a base model that continues text", None: "?"}[model.has_chat_template],
-            ),
-            ("file", or_unknown(model.path)),
-            ("state", _state(model) or "neither active nor loaded"),
-        ]
-    )
+    found = run_with_core(work, flags)
+    if isinstance(found, HubRepository):
+        show(found, lambda: repository_lines(found), as_json=as_json)
+    else:
+        show(show_data(found), lambda: details_lines(found), as_json=as_json)
 
 
 @command.command("activate")
@@ -157,50 +167,3 @@ def unload(flags: dict[str, Any], name: str, runtime: str | None, as_json: bool)
     if model.runtime == "embedded":
         text += "; a TUI that holds it lets it go when it ends, or by the Catalog's unload"
     show(model, lambda: [f"{text}."], as_json=as_json)
-
-
-@command.command("params")
-@click.argument("name")
-@click.argument("changes", nargs=-1, metavar="[PARAMETER=VALUE]...")
-@click.option("--unset", multiple=True, metavar="PARAMETER", help="Leave a parameter to the runtime again.")
-@runtime_option
-@json_option
-@click.pass_obj
-def params(
-    flags: dict[str, Any],
-    name: str,
-    changes: tuple[str, ...],
-    unset: tuple[str, ...],
-    runtime: str | None,
-    as_json: bool,
-) -> None:
-    """Show or change the generation parameters saved for a model.
-
-    PARAMETER is temperature, top_p, top_k, min_p, repeat_penalty, max_tokens, seed or stop.
-    """
-    wanted: dict[str, str | None] = dict.fromkeys(unset)
-    for change in changes:
-        parameter, equals, value = change.partition("=")
-        if not equals:
-            raise UsageError(f"{change!r} is no change.", hint="Write PARAMETER=VALUE, such as temperature=0.2.")
-        wanted[parameter] = value
-
-    async def work(core: Core) -> tuple[ModelInfo, GenerationParameters]:
-        model = await core.models.find(name, runtime)
-        if wanted:
-            return model, await core.models.set_parameters(model.name, model.runtime, wanted)
-        return model, await core.models.parameters(model.name, model.runtime)
-
-    model, parameters = run_with_core(work, flags)
-    saved = asdict(parameters)
-    show(
-        {"name": model.name, "runtime": model.runtime, "parameters": saved},
-        lambda: pairs((key, _value(value)) for key, value in saved.items()),
-        as_json=as_json,
-    )
-
-
-def _value(value: object) -> str:
-    if value is None:
-        return "as the runtime has it"
-    return ", ".join(repr(text) for text in value) if isinstance(value, tuple) else str(value)

@@ -23,6 +23,9 @@ class Seconds(click.FloatRange):
         return seconds
 
 
+PROVIDERS = ("ollama", "huggingface", "local")
+
+
 def json_option(command: Any) -> Any:
     """Give a command the option --json, as its argument `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
@@ -33,6 +36,13 @@ def runtime_option(command: Any) -> Any:
     return click.option("--runtime", metavar="ID", help="Which runtime's model is meant, where several have the name.")(
         command
     )
+
+
+def provider_option(command: Any) -> Any:
+    """Give a command the option --provider."""
+    return click.option(
+        "--provider", type=click.Choice(PROVIDERS), help="Where the model came from, or is to be looked for."
+    )(command)
 
 
 def confirm(question: str, *, yes: bool) -> None:

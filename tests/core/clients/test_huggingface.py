@@ -15,7 +15,7 @@ import pytest
 
 from tests.core.hostile import FORBIDDEN
 from tests.hub import Hub, Repository
-from venom_tui.core.clients import huggingface
+from venom_tui.core.clients import hub_session, huggingface
 from venom_tui.core.clients.huggingface import HuggingFaceClient
 from venom_tui.core.errors import (
     BadAnswer,
@@ -211,6 +211,20 @@ async def test_the_library_says_nothing_on_the_terminal(hub: Hub, capfd: pytest.
     await HuggingFaceClient(hub.url).search("x")
     assert capfd.readouterr() == ("", "")
     assert logging.getLogger("huggingface_hub").handlers == []
+
+
+async def test_the_library_asks_nobody_but_who_is_meant(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _detect_agent
+
+    with Hub() as usual:
+        monkeypatch.setattr(constants, "ENDPOINT", usual.url)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+        monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", "/nonexistent/registry.json")
+        monkeypatch.setattr(_detect_agent, "_registry", None)
+        monkeypatch.setattr(hub_session, "_is_installed", False)
+        await HuggingFaceClient(hub.url).search("tiny")
+        assert usual.asked == [] and {one.path.partition("?")[0] for one in hub.asked} == {"/api/models"}
 
 
 async def test_the_loop_goes_on_meanwhile(hub: Hub) -> None:

@@ -37,8 +37,9 @@ def taken(*folders: Path) -> int:
 
 def fill_cache(folder: Path, *repositories: Repository) -> None:
     """Let the real library put repositories into a cache."""
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
+    constants.HF_HUB_DISABLE_TELEMETRY = True  # else it asks the usual hub about itself
     with Hub(*repositories) as hub:
         for one in repositories:
             snapshot_download(one.id, cache_dir=folder, endpoint=hub.url, token=False)

@@ -129,18 +129,19 @@ def install() -> None:
         gc.disable()  # a finalizer that imports something in the middle of an import makes that fail
         try:
             import httpx2
-            from huggingface_hub import set_client_factory
+            from huggingface_hub import constants, set_client_factory
 
-            from venom_tui.core.clients.hub_transport import Transport
+            from venom_tui.core.clients.hub_transport import TRANSPORT
         finally:
             if collects:
                 gc.enable()
+        # With its first call it would ask the usual hub, whoever is meant, about what it may run under.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
         # It writes warnings to stderr, which is the screen.
         logger = logging.getLogger("huggingface_hub")
         logger.handlers.clear()
         logger.propagate = True
-        transport = Transport()
         set_client_factory(
-            lambda: httpx2.Client(transport=transport, follow_redirects=True, timeout=httpx2.Timeout(30.0))
+            lambda: httpx2.Client(transport=TRANSPORT, follow_redirects=True, timeout=httpx2.Timeout(30.0))
         )
         _is_installed = True

@@ -74,6 +74,10 @@ class Transport(httpx2.BaseTransport):
         """Stay open."""
 
 
+TRANSPORT = Transport()
+"""The one of this process."""
+
+
 class _Capped(httpx2.SyncByteStream):
     """A body that ends at a size and at a time."""
 

@@ -19,7 +19,7 @@ from venom_tui.core.types.details import Manifest
 from venom_tui.core.types.model import ModelInfo
 
 _AT_ONCE = 3
-_MOST_ASKED = 2000
+_MOST_ASKED = 500
 
 
 class OllamaSide:

@@ -21,6 +21,7 @@ from venom_tui.core.models.files import parts_of
 from venom_tui.core.models.finding import find
 from venom_tui.core.models.local_manifest import manifest_of_file, manifest_of_repository
 from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.names import provider_of
 from venom_tui.core.models.ollama_folder import read_folder
 from venom_tui.core.models.ollama_side import OllamaSide
 from venom_tui.core.models.outside import SEARCHED, Outside
@@ -35,7 +36,10 @@ from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.details import Manifest, ModelDetails, Update
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.offer import HubRepository, News, Offers
+from venom_tui.core.types.runtime import RuntimeState
 from venom_tui.core.types.storage import Orphan, Removal, Removed, Storage
+
+_ANSWERS = frozenset({RuntimeState.READY, RuntimeState.BUSY, RuntimeState.LOADING})
 
 
 class ModelRegistry:
@@ -80,9 +84,23 @@ class ModelRegistry:
         """
         return await find(self._manager, name, runtime, provider)
 
-    async def learn(self) -> None:
-        """Ask the runtimes about models of which too little is known: what they can do, which weights they have."""
-        if await self._ollama.learn(await self._manager.list()):
+    def provider_of(self, name: str, provider: str | None = None) -> str:
+        """Return who is to be asked for a name that is not here: the provider that is given, else by its form."""
+        states = self._runtimes.states()
+        answers = any(states[one] in _ANSWERS for one in self._ollama.ids())
+        return provider or provider_of(name, ollama=answers)
+
+    async def learn(self, limit_s: float | None = None) -> None:
+        """Ask the runtimes about models of which too little is known: what they can do, which weights they have.
+
+        After `limit_s` what was not learned stays unknown.
+        """
+        try:
+            async with asyncio.timeout(limit_s):
+                learned = await self._ollama.learn(await self._manager.list())
+        except TimeoutError:
+            learned = True
+        if learned:
             self._events.emit(ModelsChanged())
 
     async def details(self, name: str, runtime: str | None = None) -> ModelDetails:

@@ -70,7 +70,9 @@ class Remover:
             removals.append(await asyncio.to_thread(self._plan_files, local))
         if cached := [model for model in chosen if model.provider == "huggingface" and not _of_server(model)]:
             removals.append(await asyncio.to_thread(self._plan_hub, cached))
-        return _together(removals)
+        removal = _together(removals)
+        order = {(model.runtime, model.name): place for place, model in enumerate(chosen)}
+        return replace(removal, items=tuple(sorted(removal.items, key=lambda item: order[item.runtime, item.name])))
 
     def _check(self, chosen: Sequence[ModelInfo], everything: Sequence[ModelInfo]) -> None:
         if self._settings.flag("VENOM_READ_ONLY"):
