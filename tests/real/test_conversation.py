@@ -60,8 +60,9 @@ async def test_a_conversation(answering: Backend, core: Core) -> None:
     assert isinstance(last, TurnEnded)
     assert (last.message.state, last.error) == (MessageState.COMPLETE, "")
     assert (last.message.runtime, last.message.model) == (runtime, first)
-    pieces = [event.text for event in events if isinstance(event, TurnDelta)]
-    assert len(pieces) > 1 and "".join(pieces) == last.message.content
+    deltas = [event for event in events if isinstance(event, TurnDelta)]
+    assert "".join(event.text for event in deltas) == last.message.content
+    assert sum(event.pieces for event in deltas) > 1
     assert last.message.usage.prompt_tokens and last.message.usage.completion_tokens
     assert last.message.usage.tokens_per_second
     assert last.message.timings.submit_to_first_token_ms
