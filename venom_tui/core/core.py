@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 
+from venom_tui.core.background import HOST
 from venom_tui.core.chat.orchestrator import Orchestrator
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, StoreError, VenomError
@@ -19,6 +20,7 @@ from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.models.pulls.service import Pulls
 from venom_tui.core.models.registry import ModelRegistry
 from venom_tui.core.operations.runner import OperationRunner
+from venom_tui.core.operations.worker import spawn
 from venom_tui.core.owner import Owner
 from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter
@@ -30,7 +32,7 @@ from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.store.watch import StoreWatch
-from venom_tui.core.types.operation import OperationState
+from venom_tui.core.types.operation import Operation, OperationState
 
 _log = logging.getLogger(__name__)
 
@@ -132,6 +134,22 @@ class Core:
             raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
         self.settings.set_stored(name, value)
         await self._settings_store.save(name, value)
+
+    async def leave_running(self) -> list[Operation]:
+        """Let pulls go on in a process without a terminal; called before the core is closed. Return which.
+
+        Raises:
+            OperationRefused: no such process can be started; everything goes on here.
+        """
+        return await self.operations.hand_over(self.start_background)
+
+    async def start_background(self, operation_ids: Sequence[str]) -> None:
+        """Start a process without a terminal that adopts operations.
+
+        Raises:
+            OperationRefused: it cannot be started.
+        """
+        await spawn(HOST, self.settings, operation_ids)
 
     def _changed_elsewhere(self) -> None:
         """Take notice that another venom-tui wrote to the store."""

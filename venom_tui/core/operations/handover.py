@@ -63,6 +63,7 @@ class HandOver:
             async with asyncio.timeout(_TAKEN_WITHIN_S):
                 await asyncio.gather(*stopped)
                 await asyncio.wait({running.task for running in offered})
+                await asyncio.gather(*(self.adopted(running.id, _TAKEN_WITHIN_S) for running in offered))
         except TimeoutError:
             for running in offered:
                 await self._shared.answered(running.id, Request.HAND_OVER)
@@ -74,11 +75,7 @@ class HandOver:
         operation = running.progress.operation
         kind = self._sharing.kind(operation.kind)
         assert running.terms is not None
-        return (
-            kind is not None
-            and operation.state is OperationState.RUNNING
-            and kind.overlaps(running.terms.arguments)
-        )
+        return kind is not None and operation.state is OperationState.RUNNING and kind.overlaps(running.terms.arguments)
 
     async def adopt(self, operation_id: str, limit_s: float = _TAKEN_WITHIN_S) -> Running | None:
         """Take over an operation that is given away; None when it has ended, or nobody gives it."""
@@ -105,3 +102,15 @@ class HandOver:
                 return running
             await asyncio.sleep(_OFTEN_S)
         return None
+
+    async def adopted(self, operation_id: str, limit_s: float) -> bool:
+        """Wait until somebody has taken an operation that is nobody's; False when nobody did."""
+        deadline = asyncio.get_running_loop().time() + limit_s
+        while asyncio.get_running_loop().time() < deadline:
+            entry = await self._store.get(operation_id)
+            if entry is None:
+                return False
+            if entry.request != Request.ADOPT:
+                return True
+            await asyncio.sleep(_OFTEN_S)
+        return False

@@ -263,6 +263,14 @@ class OperationRunner:
         self._sharing.background = True
         return await self._hand_over.adopt(operation_id) is not None
 
+    async def until_idle(self) -> None:
+        """Wait until nothing runs here any more."""
+        await self._runs.until_idle()
+
+    async def adopted(self, operation_id: str, limit_s: float = 15.0) -> bool:
+        """Wait until an operation that was left to another process is that one's; False when nobody took it."""
+        return await self._hand_over.adopted(operation_id, limit_s)
+
     async def stop_background(self) -> Operations:
         """End what processes without a terminal run, to be resumed some time; return what was ended."""
         return await self._sharing.stop_background()

@@ -131,6 +131,11 @@ class Runs:
         finally:
             running.waiters -= 1
 
+    async def until_idle(self) -> None:
+        """Wait until nothing runs any more."""
+        while tasks := {running.task for running in (*self._running.values(), *self._ending.values())}:
+            await asyncio.wait(tasks)
+
     async def stop(self, running: Running, ending: Ending) -> Operation:
         """Stop an operation and return what became of it."""
         running.stop(ending)

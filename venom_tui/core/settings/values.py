@@ -95,6 +95,12 @@ class Settings:
             for item in found
         ]
 
+    def passed_on(self) -> dict[str, str]:
+        """Return what a process that is to have the same settings needs in its environment."""
+        values = self._layers["environment"] | self._layers["flag"]
+        texts = {name: str(value) for name, value in values.items() if value is not None}
+        return texts | {"VENOM_DATA_DIR": str(self.data_dir), "VENOM_CONFIG_DIR": str(self.config_dir)}
+
     def set_stored(self, name: str, value: Value) -> None:
         """Take over a value that was written to the store; None for one that was removed there.
 

@@ -1,0 +1,38 @@
+"""What the process without a terminal opens: the store, and the means to fetch models. No runtimes, no sampling."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from venom_tui.core.clients.http import HttpPool
+from venom_tui.core.events import EventBus
+from venom_tui.core.models.pulls.performers import register
+from venom_tui.core.operations.runner import OperationRunner
+from venom_tui.core.owner import Owner
+from venom_tui.core.settings import Settings
+from venom_tui.core.store.database import Database
+from venom_tui.core.store.operations import OperationStore
+from venom_tui.core.store.settings import SettingsStore
+
+HOST = f"{__name__}:background"
+"""How `operations.worker` is told of it."""
+
+
+@asynccontextmanager
+async def background(settings: Settings) -> AsyncIterator[OperationRunner]:
+    """Open it; leaving the block interrupts what runs and writes what is pending."""
+    async with AsyncExitStack() as stack:
+        events = EventBus()
+        stack.callback(events.close)
+        owner = await asyncio.to_thread(Owner.current)
+        database = await Database.open(settings.data_dir / "venom.db", announce=lambda text: None)
+        stack.push_async_callback(database.close)
+        settings.load_stored(await SettingsStore(database).load())
+        pool = HttpPool()
+        stack.push_async_callback(pool.close)
+        operations = OperationRunner(OperationStore(database), events, owner)
+        stack.push_async_callback(operations.close)
+        register(operations, settings, pool)
+        yield operations
