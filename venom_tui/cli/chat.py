@@ -14,7 +14,7 @@ import click
 from venom_tui.cli.failures import failure_of_turn
 from venom_tui.cli.options import Seconds, check_writable, json_option, runtime_option
 from venom_tui.cli.output import json_text, note, put
-from venom_tui.cli.prompt import read_prompt, read_schema
+from venom_tui.cli.prompt import read_prompt
 from venom_tui.cli.running import run_with_core
 from venom_tui.cli.stream import TextStream
 from venom_tui.core.errors import Interrupted, RuntimeTimeout, UsageError
@@ -39,7 +39,7 @@ class _Asked:
     session: str | None
     system: str | None
     files: tuple[Path, ...]
-    schema: dict[str, object] | None
+    schema: str | None
     think: str | None
     context: int | None
     leave_out_oldest: bool
@@ -111,7 +111,7 @@ def command(
         None if session == "new" else session,
         system,
         files,
-        None if schema is None else read_schema(schema),
+        schema,
         think,
         context,
         leave_out_oldest,
@@ -127,6 +127,7 @@ async def _turn(core: Core, text: str, asked: _Asked) -> None:
     check_writable(core.settings, "it sends nothing to a model")
     # Decided once before anything is written: a mistyped model must leave no session behind.
     attachments = [await core.chat.attach(path) for path in asked.files]
+    schema = None if asked.schema is None else await core.chat.read_schema(asked.schema)
     await core.chat.route(text, attachments=attachments, mode=asked.mode, model=asked.model, runtime=asked.runtime)
     if asked.session is not None:
         session = await core.sessions.get(asked.session)
@@ -140,7 +141,7 @@ async def _turn(core: Core, text: str, asked: _Asked) -> None:
         model=asked.model,
         runtime=asked.runtime,
         parameters=GenerationParameters(think=asked.think),
-        schema=asked.schema,
+        schema=schema,
         context_length=asked.context,
         leave_out_oldest=asked.leave_out_oldest,
     )

@@ -1,19 +1,15 @@
-"""Puts a prompt together: the argument, then standard input; and reads the schema of an answer."""
+"""Puts a prompt together: the argument, then standard input."""
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import sys
-from pathlib import Path
 
 from venom_tui.cli.output import note
 from venom_tui.core.errors import UsageError
-from venom_tui.core.sanitize import sanitize_line
 
 _LONGEST_BYTES = 16 * 1024 * 1024
-_LONGEST_SCHEMA_BYTES = 256 * 1024
 _SILENCE_S = 2.0
 """Seconds after which somebody is told that standard input is waited for."""
 
@@ -45,42 +41,14 @@ def _standard_input(*, waited_for: bool) -> str:
         found += piece
         if len(found) > _LONGEST_BYTES:
             raise UsageError("Standard input is longer than 16 MiB.", hint="No model takes that much.")
-    return _text(bytes(found), "Standard input").strip("\n")
+    return _text(bytes(found)).strip("\n")
 
 
-def _text(data: bytes, name: str) -> str:
+def _text(data: bytes) -> str:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
     if "\0" in text:
-        raise UsageError(f"{name} is no UTF-8 text.", hint="Only text can be sent to a model here.")
+        raise UsageError("Standard input is no UTF-8 text.", hint="Only text can be sent to a model here.")
     return text
-
-
-def read_schema(text: str) -> dict[str, object]:
-    """Return the schema that an answer must fit: of `json` any, else of a JSON object or of a file that holds one.
-
-    Raises:
-        UsageError: it is no JSON object, or the file cannot be read.
-    """
-    if text == "json":
-        return {}
-    if not text.lstrip().startswith("{"):
-        name = sanitize_line(text, 200)
-        try:
-            with Path(text).open("rb") as file:
-                found = file.read(_LONGEST_SCHEMA_BYTES + 1)
-        except (OSError, ValueError) as error:
-            words = (error.strerror if isinstance(error, OSError) else None) or "it is no path"
-            raise UsageError(f"The schema {name} cannot be read: {words}.") from None
-        if len(found) > _LONGEST_SCHEMA_BYTES:
-            raise UsageError(f"The schema {name} is longer than 256 KiB.")
-        text = _text(found, name)
-    try:
-        schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError("The schema is no JSON.", server_message=sanitize_line(str(error))) from None
-    if not isinstance(schema, dict):
-        raise UsageError("A schema is a JSON object.", hint="--schema json asks for any JSON.")
-    return schema

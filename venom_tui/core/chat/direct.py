@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from venom_tui.core.chat.attachments import images_of, told_text
+from venom_tui.core.types.alternatives import goes_before
 from venom_tui.core.types.content import AttachmentKind
 from venom_tui.core.types.request import ChatMessage
 from venom_tui.core.types.session import Message, MessageState, Role
@@ -37,7 +38,7 @@ def conversation(system: str, messages: Sequence[Message], *, images: bool = Tru
         elif _is_answer(message) and chosen:
             if chosen[-1].role is Role.USER:
                 chosen.append(message)
-            elif _goes_before(message, chosen[-1]):
+            elif goes_before(message, chosen[-1]):
                 chosen[-1] = message
     sent = [ChatMessage("system", system)] if system else []
     sent.extend(_sent(message, images=images) for message in chosen)
@@ -56,10 +57,3 @@ def _is_answer(message: Message) -> bool:
     return (
         message.role is Role.ASSISTANT and message.state is not MessageState.STREAMING and bool(message.content.strip())
     )
-
-
-def _goes_before(later: Message, earlier: Message) -> bool:
-    """Return whether the later of two answers to one prompt is the one to go on with."""
-    if later.chosen or earlier.chosen:
-        return later.chosen
-    return later.state is MessageState.COMPLETE or earlier.state is not MessageState.COMPLETE

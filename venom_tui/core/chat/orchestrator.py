@@ -23,6 +23,7 @@ from venom_tui.core.chat.context import ContextMeter
 from venom_tui.core.chat.intents import static_intent
 from venom_tui.core.chat.own_answers import OwnAnswers, own_route
 from venom_tui.core.chat.prompt_queue import PromptQueue
+from venom_tui.core.chat.schemas import read_schema
 from venom_tui.core.chat.turns import Turn, Turns
 from venom_tui.core.chat.unsaved import UnsavedMessages
 from venom_tui.core.errors import DiskFull, NotFound, ReadOnly, UsageError
@@ -78,6 +79,14 @@ class Orchestrator:
             UsageError: it is something else, larger, or cannot be read.
         """
         return await asyncio.to_thread(read_file, Path(path))
+
+    async def read_schema(self, text: str) -> dict[str, object]:
+        """Return the schema that answers must fit: of `json` any, else of a JSON object or of a file that holds one.
+
+        Raises:
+            UsageError: it is no JSON object, or the file cannot be read.
+        """
+        return await asyncio.to_thread(read_schema, text)
 
     async def send(
         self,

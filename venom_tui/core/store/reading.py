@@ -7,6 +7,9 @@ from venom_tui.core.store.database import Database
 from venom_tui.core.types.content import Attachment
 from venom_tui.core.types.session import Message
 
+_LONGEST_PROMPT = 20_000
+"""Characters of a prompt that is worth being found again."""
+
 
 async def messages(
     database: Database, session_id: str, *, after_seq: int | None, before_seq: int | None, limit: int | None, data: bool
@@ -21,6 +24,16 @@ async def messages(
         return []
     attached = await _attachments(database, session_id, found[-1]["seq"], found[0]["seq"], data=data)
     return [rows.message_of(row, tuple(attached.get(row["id"], ()))) for row in reversed(found)]
+
+
+async def prompts(database: Database, limit: int) -> list[str]:
+    """Return what was asked in all sessions, newest first, each once; very long ones are left out."""
+    found = await database.read(
+        "SELECT content FROM messages WHERE role = 'user' AND content <> '' AND length(content) <= ? "
+        "ORDER BY number DESC LIMIT ?",
+        (_LONGEST_PROMPT, limit),
+    )
+    return list(dict.fromkeys(row["content"] for row in found))
 
 
 async def _attachments(

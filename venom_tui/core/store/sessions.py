@@ -33,6 +33,7 @@ _NO_OPTIONS = SessionOptions()
 Sessions: TypeAlias = list[Session]
 Messages: TypeAlias = list[Message]
 Hits: TypeAlias = list[SearchHit]
+Texts: TypeAlias = list[str]
 Traces: TypeAlias = list[RequestTrace]
 
 
@@ -177,6 +178,10 @@ class SessionStore:
         if any(m.state is MessageState.STREAMING for m in found) and await self.recover():
             found = await read()
         return [(self._partials.pending(m.id) or m) if m.state is MessageState.STREAMING else m for m in found]
+
+    async def prompts(self, limit: int = 1000) -> Texts:
+        """Return what was asked in all stored sessions, newest first, each once."""
+        return await reading.prompts(self._database, limit)
 
     async def begin_turn(
         self,
