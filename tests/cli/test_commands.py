@@ -343,7 +343,7 @@ def test_info_makes_nothing_and_survives_a_broken_database(cli: Cli, data_dir: P
 def test_stop_with_nothing_to_stop(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("venom_tui.core.stop.workers", list)
     assert cli("stop").out == "Nothing to stop.\n"
-    assert cli("stop", "--json").json == {"stopped": [], "held": [], "left": []}
+    assert cli("stop", "--json").json == {"stopped": [], "held": [], "left": [], "interrupted": []}
 
 
 def test_the_version_in_both_ways(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from venom_tui.cli.logs import log_to_file
 from venom_tui.cli.output import note
@@ -79,8 +79,16 @@ def run_with_settings(work: Callable[[Settings], Awaitable[T]], flags: Mapping[s
     return asyncio.run(interruptible())
 
 
+def hung_up() -> bool:
+    """Return whether it is the end of the terminal that ends this command."""
+    return _Interrupts.last is signal.SIGHUP
+
+
 class _Interrupts:
     """Turns signals into the cancellation of the task that makes this object."""
+
+    last: ClassVar[signal.Signals | None] = None
+    """What this process received first."""
 
     def __init__(self) -> None:
         self.received: int | None = None
@@ -95,6 +103,7 @@ class _Interrupts:
     def _receive(self, number: int) -> None:
         if self.received is None:
             self.received = number
+            _Interrupts.last = signal.Signals(number)
             self._since = self._loop.time()
             if self._task is not None:
                 self._task.cancel()

@@ -8,7 +8,7 @@ import click
 
 from venom_tui.cli.options import json_option
 from venom_tui.cli.output import show
-from venom_tui.cli.running import settings_of
+from venom_tui.cli.running import run_with_settings
 
 if TYPE_CHECKING:
     from venom_tui.core.stop import StopReport
@@ -21,14 +21,17 @@ def command(flags: dict[str, Any], as_json: bool) -> int:
     """Unload what venom-tui loaded and end the runtimes that it started, and nothing else."""
     from venom_tui.core.stop import stop
 
-    settings_of(flags)
-    report = stop()
+    report = run_with_settings(stop, flags)
     show(report, lambda: _lines(report), as_json=as_json)
     return 1 if report.left else 0
 
 
 def _lines(report: StopReport) -> list[str]:
     lines = [
+        f"The {one.kind} of {one.target} was stopped; `operations resume {one.id}` goes on with it."
+        for one in report.interrupted
+    ]
+    lines += [
         f"The embedded llama.cpp {worker.pid} belongs to venom-tui {worker.parent_pid} and ends with it."
         for worker in report.held
     ]

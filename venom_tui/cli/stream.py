@@ -38,6 +38,11 @@ class TextStream:
             self._last = text[-1]
             self._pieces.put(text)
 
+    @property
+    def behind(self) -> bool:
+        """Whether something that was written before still waits: whoever reads is slow."""
+        return not self._pieces.empty()
+
     async def end(self) -> None:
         """End the last line and wait until all is written.
 
