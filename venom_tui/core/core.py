@@ -14,6 +14,7 @@ from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, StoreError, VenomError
 from venom_tui.core.events import EventBus, ModelsChanged, OperationChanged, SessionsChanged, StoreTrouble
 from venom_tui.core.models.facts import Facts
+from venom_tui.core.models.fit.service import FitService
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.outside import Outside
 from venom_tui.core.models.pulls.performers import PULL
@@ -28,6 +29,7 @@ from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.catalog import CatalogStore
 from venom_tui.core.store.database import Database
+from venom_tui.core.store.estimates import EstimateStore
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.store.settings import SettingsStore
@@ -56,6 +58,7 @@ class Core:
     registry: ModelRegistry
     router: ModelRouter
     guard: Telemetry
+    fits: FitService
     chat: Orchestrator
     database: Database
 
@@ -105,6 +108,11 @@ class Core:
         self.guard = Telemetry(settings, events, self.runtimes.loaded)
         await self.guard.start()
         stack.push_async_callback(self.guard.close)
+        self.fits = FitService(
+            settings, pool, self.runtimes, self.registry, EstimateStore(self.database), self.guard, events
+        )
+        await self.fits.start()
+        stack.push_async_callback(self.fits.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
         watch = StoreWatch(path, self._changed_elsewhere, elsewhere=self.database.changed_elsewhere)

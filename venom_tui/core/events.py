@@ -60,6 +60,11 @@ class ActiveModelChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class FitsChanged:
+    """Badges of models that a list shows are others than before: whether they fit, or after whose leaving."""
+
+
+@dataclass(frozen=True, slots=True)
 class GuardSampled:
     """New figures of the machine."""
 
@@ -87,6 +92,7 @@ Event = (
     | RuntimeChanged
     | ModelsChanged
     | ActiveModelChanged
+    | FitsChanged
     | GuardSampled
     | TurnProgress
     | StoreTrouble
@@ -100,6 +106,8 @@ def _replaces(event: Event) -> object | None:
             return GuardSampled
         case ModelsChanged():
             return ModelsChanged
+        case FitsChanged():
+            return FitsChanged
         case SessionsChanged(session_id=session_id):
             return (SessionsChanged, session_id)
         case QueueChanged(session_id=session_id):

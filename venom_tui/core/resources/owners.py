@@ -6,9 +6,7 @@ proxy, an ssh tunnel), the model keeps its process unknown, with the reason.
 
 from __future__ import annotations
 
-import ipaddress
 import os
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from venom_tui.core.resources.estimate.elements import KV_TYPES
+from venom_tui.core.resources.here import is_here
 from venom_tui.core.resources.process_table import ProcessEntry, ProcessTable
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
@@ -66,7 +65,6 @@ class Owners:
         self._grace_s = grace_s
         self._known: dict[Key, tuple[LoadedModel, Found]] = {}
         self._gone_at: dict[Key, float] = {}
-        self._here: frozenset[str] | None = None
 
     def find(self, loaded: Sequence[LoadedModel], every_s: float) -> dict[Key, Found]:
         """Return what holds each model.
@@ -223,27 +221,7 @@ class Owners:
             return None, "its address is not known"
         if not host:
             return None, "its address is not known"
-        return (port, "") if self._is_here(host) else (None, "it runs on another machine")
-
-    def _is_here(self, host: str) -> bool:
-        if host in ("localhost", "localhost.localdomain") or host == socket.gethostname():
-            return True
-        try:
-            address = ipaddress.ip_address(host.partition("%")[0])
-        except ValueError:
-            return False
-        return address.is_loopback or address.is_unspecified or str(address) in self._addresses()
-
-    def _addresses(self) -> frozenset[str]:
-        if self._here is None:
-            import psutil
-
-            try:
-                listed = psutil.net_if_addrs()
-            except (psutil.Error, OSError):
-                listed = {}
-            self._here = frozenset(one.address.partition("%")[0] for each in listed.values() for one in each)
-        return self._here
+        return (port, "") if is_here(endpoint) else (None, "it runs on another machine")
 
 
 def _held_elsewhere(entry: ProcessEntry, weights: str) -> LoadedModel:

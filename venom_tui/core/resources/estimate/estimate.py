@@ -17,7 +17,7 @@ from venom_tui.core.types.fit import Parts
 MIB = 1024**2
 
 _DEFAULT_BATCH = 512
-_OVERHEAD = {"gpu": (250 * MIB, 400 * MIB, 700 * MIB), "cpu": (30 * MIB, 80 * MIB, 250 * MIB)}
+_OVERHEAD = {"gpu": (250 * MIB, 400 * MIB, 700 * MIB), "cpu": (20 * MIB, 40 * MIB, 200 * MIB)}
 """Least, likely and most of what a process takes besides its buffers: on a GPU the context and its libraries."""
 _VLLM_OVERHEAD = (600 * MIB, 1000 * MIB, 1600 * MIB)
 _COMPUTE = (0.7, 1.4)

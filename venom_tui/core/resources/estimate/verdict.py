@@ -76,7 +76,7 @@ def _in_ram(estimate: Estimate, room: Room) -> Judgement:
     if need <= free:
         reason = f"{_gib(need)} of the {_gib(free)} GiB of free RAM."
         return Judgement(Verdict.FITS, reason + _tight(estimate, free), gpu_share=0.0, free_bytes=free)
-    leaving = _least(room, lambda r: r.ram_bytes is not None and need <= r.ram_bytes)
+    leaving = least(room, lambda r: r.ram_bytes is not None and need <= r.ram_bytes)
     if leaving:
         reason = f"{_gib(need)} GiB, {_gib(free)} are free; {_names(leaving)} must leave first."
         names = tuple(one.name for one in leaving)
@@ -95,7 +95,7 @@ def _on_gpus(estimate: Estimate, room: Room, splits: bool) -> Judgement:
     chosen = _choose(estimate, counted, splits)
     if chosen:
         return _fits(estimate, chosen)
-    leaving = _least(room, lambda r: bool(_choose(estimate, _counted(r), splits)))
+    leaving = least(room, lambda r: bool(_choose(estimate, _counted(r), splits)))
     if leaving:
         there = _choose(estimate, _counted(room.without(leaving)), splits)
         reason = f"{_gib(estimate.likely_bytes)} GiB, {_gib(free)} are free; {_names(leaving)} must leave first."
@@ -182,7 +182,7 @@ def _freed(gpu: GpuFit, size: int) -> GpuFit:
 # ---------------------------------------------------------------------- who leaves
 
 
-def _least(room: Room, enough: Callable[[Room], bool]) -> tuple[Held, ...]:
+def least(room: Room, enough: Callable[[Room], bool]) -> tuple[Held, ...]:
     """Return who must leave so that it is enough: one where one will do, else as many as it takes; () if never."""
     for one in room.held:
         if enough(room.without((one,))):
