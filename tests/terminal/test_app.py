@@ -31,7 +31,7 @@ def answering(home: Path, demonstration_model: Path) -> Iterator[Venom]:
     with Venom(home) as venom:
         venom.ready()
         venom.prompt(LONG)
-        venom.wait_for(r"^ +.*2, 4, 6, 8(.|\n)*tok/s", 60)
+        venom.wait_for(r"^ +.*2, 4, 6, 8(?s:.*)tok/s", 60)
         yield venom
 
 
@@ -40,7 +40,7 @@ def test_from_the_opening_to_the_end(home: Path) -> None:
         # Typed before the core is open, enter right behind the text.
         venom.wait_for("ask, or / for a command")
         venom.prompt(QUESTION)
-        venom.wait_for(rf"▌ {re.escape(QUESTION)}(.|\n)*Paris(.|\n)*{ENDED}", 60)
+        venom.wait_for(rf"▌ {re.escape(QUESTION)}(?s:.*)Paris(?s:.*){ENDED}", 60)
         assert "often wrong" in venom.text, "said under each answer"
         assert [row.role for row in venom.messages()] == ["user", "assistant"]
 
@@ -151,7 +151,7 @@ def test_suspended_to_the_shell_and_back(home: Path) -> None:
         repaint.wait_equal()
         terminal.wait_for("Answering: ")
         terminal.type("iback again")
-        terminal.wait_for(r"── draft: back again ─(.|\n)*▸ draft: back again(.|\n)*> back again")
+        terminal.wait_for(r"── draft: back again ─(?s:.*)▸ draft: back again(?s:.*)> back again")
         check_repaint(terminal, ignore=(0,))
         terminal.send("ctrl+q")
         terminal.wait_until(lambda: terminal.restored, what="the shell's terminal")
@@ -164,7 +164,7 @@ def test_plain_output_works_the_same(home: Path) -> None:
         for venom in (ours, plain):
             venom.ready()
             venom.send("f1")
-            venom.wait_for("Focus decides(.|\n)*esc close")
+            venom.wait_for("Focus decides(?s:.*)esc close")
 
         def without_figures(venom: Venom) -> list[str]:
             return [line for line in venom.lines if "GiB" not in line]

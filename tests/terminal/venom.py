@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,8 +42,9 @@ class Venom(Terminal):
         columns: int = 100,
         rows: int = 30,
         env: Mapping[str, str | None] | None = None,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
-        super().__init__([*PROGRAM, *arguments], columns=columns, rows=rows, env=env, home=home)
+        super().__init__([*program, *arguments], columns=columns, rows=rows, env=env, home=home)
 
     @property
     def data(self) -> Path:
@@ -68,6 +70,15 @@ class Venom(Terminal):
         self.prompt(text)
         self.wait_until(lambda: len(self.rows_of("assistant", "complete")) > before, timeout, "an answer")
         self.wait_for(ENDED)
+
+    def wait_toast(self, pattern: str, timeout: float = 30) -> None:
+        """Wait for a sentence in a toast, however it is broken into rows."""
+
+        def said() -> str:
+            rows = [line.rpartition("▌ ")[2] for line in self.lines if "▌ " in line]
+            return " ".join(" ".join(rows).split())
+
+        self.wait_until(lambda: re.search(pattern, said()), timeout, f"{pattern!r}")
 
     def rows_of(self, role: str, state: str | None = None) -> list[Row]:
         """The messages of a role, and in a state, as they are in the file now."""
