@@ -64,7 +64,11 @@ class Dialog(ModalScreen[Result | None], Generic[Result]):
 
     def after_keys(self, work: Callable[[], object]) -> None:
         """Do something after the keys that the dialog's input has not read yet: bindings overtake them."""
-        self.query_one(Input).call_later(work)
+
+        def do() -> None:
+            work()  # What it returns is not awaited: the input would wait for the dialog's end, and that for the input.
+
+        self.query_one(Input).call_later(do)
 
     def action_no(self) -> None:
         """Answer no."""
