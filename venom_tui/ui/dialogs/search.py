@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -15,15 +14,12 @@ from textual.widgets import Input, Static
 from venom_tui.core.errors import VenomError
 from venom_tui.core.types.session import SearchHit
 from venom_tui.ui.dialogs.dialog import Dialog
-from venom_tui.ui.text import relative_time
+from venom_tui.ui.text import relative_time, signs
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.workers import start
 
 Found = tuple[SearchHit, tuple[str, ...]]
 """A hit and the words that were searched for."""
-
-_WAIT_S = 0.12
-"""After the last key before the search runs."""
 
 
 class Search(Dialog[Found]):
@@ -50,7 +46,8 @@ class Search(Dialog[Found]):
         self._search = search
         self._hits: Sequence[SearchHit] = ()
         self._words: tuple[str, ...] = ()
-        self._looked_for = ""
+        self._looked_for = self._wanted = ""
+        self._looking = False
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the field, the hits and a line about them."""
@@ -63,11 +60,20 @@ class Search(Dialog[Found]):
         yield Static(id="why")
 
     def on_input_changed(self, message: Input.Changed) -> None:
-        """Search a moment after the last key."""
-        start(self, lambda: self._look(message.value, _WAIT_S), group="search", exclusive=True)
+        """Search at once; what is typed while a search goes on is searched for when that one is done."""
+        self._wanted = message.value
+        if not self._looking:
+            self._looking = True
+            start(self, lambda: self._look_on(), group="search")
 
-    async def _look(self, text: str, wait_s: float = 0.0) -> None:
-        await asyncio.sleep(wait_s)
+    async def _look_on(self) -> None:
+        try:
+            while self._looked_for != self._wanted:
+                await self._look(self._wanted)
+        finally:
+            self._looking = False
+
+    async def _look(self, text: str) -> None:
         if text == self._looked_for:
             return
         why = ""
@@ -91,6 +97,8 @@ class Search(Dialog[Found]):
         for first, last in hit.matches:
             snippet = snippet.stylize("bold $accent", first, last)
         room = max(10, width - 24 - len(age) - 4)
+        if hit.matches and snippet[: hit.matches[0][1]].cell_length >= room:  # what was searched for is to be seen
+            snippet = Content(signs().ellipsis) + snippet[max(0, hit.matches[0][0] - room // 3) :]
         text = snippet.truncate(room, ellipsis=True)
         return Content.assemble(
             title.pad_right(24 - title.cell_length),
@@ -110,7 +118,7 @@ class Search(Dialog[Found]):
 
     def action_pick(self) -> None:
         """Answer with the hit under the cursor; where the search for what is typed has not come back, wait for it."""
-        self.after_keys(lambda: start(self, lambda: self._pick(), group="search", exclusive=True))
+        self.after_keys(lambda: start(self, lambda: self._pick(), group="pick", exclusive=True))
 
     async def _pick(self) -> None:
         await self._look(self.query_one(Input).value)
