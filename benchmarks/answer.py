@@ -23,8 +23,8 @@ from pathlib import Path
 from benchmarks.figures import Figures
 from benchmarks.filled import write_session
 from benchmarks.meter import Meter
-from benchmarks.paced_server import PacedServer
-from benchmarks.peers import oterm
+from benchmarks.paced_server import MODEL, PacedServer
+from benchmarks.peers import begin_chat_in_oterm, oterm
 from benchmarks.processes import CpuTrack, pss_mb
 from benchmarks.texts import MARK
 
@@ -179,7 +179,7 @@ def tell(figures: Figures, found: Measured) -> None:
 
 def tell_peer(figures: Figures, tokens: int, rate: float) -> None:
     """Print what the peer needs for the same."""
-    figures.part("oterm, 120x40")
+    figures.part(f"oterm, {tokens:,} tokens, 120x40")
     program, why_not = oterm()
     if program is None:
         print(f"  left out: {why_not}")
@@ -187,8 +187,7 @@ def tell_peer(figures: Figures, tokens: int, rate: float) -> None:
     with PacedServer(tokens=tokens, rate=rate) as server, tempfile.TemporaryDirectory(prefix="venom-bench-") as folder:
         env = {"OLLAMA_URL": server.url, "OLLAMA_HOST": server.url, "OTERM_DATA_DIR": folder}
         with Meter([program], home=Path(folder), env=env) as terminal:
-            terminal.wait_for("paced", 60)
-            terminal.wait_quiet(1.5, 60)
+            begin_chat_in_oterm(terminal, MODEL)
             found = follow(terminal, server, tokens, f"{PROMPT}\r")
     figures.tell("CPU per token", f"{found.cpu / found.tokens * 1000:.2f} ms")
     figures.tell(f"last {_EDGE} beside the first {_EDGE}", f"{found.last / found.first:.2f} times")

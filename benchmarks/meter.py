@@ -106,6 +106,14 @@ class Meter(Terminal):
             found = self._changed.wait_for(lambda: self._log.find(wanted, since) >= 0, timeout)
         assert found, f"{wanted!r} did not come; the screen:\n{self.text}"
 
+    def click(self, text: str) -> None:
+        """Click on a text that stands on the screen."""
+        for y, line in enumerate(self.lines):
+            if (x := line.find(text)) >= 0:
+                self.write(f"\x1b[<0;{x + 2};{y + 1}M\x1b[<0;{x + 2};{y + 1}m".encode())
+                return
+        raise AssertionError(f"{text!r} is not on the screen:\n{self.text}")
+
     def ended_at(self, timeout: float = 30.0) -> float:
         """Wait for the end of the program; return its moment."""
         descriptor = os.pidfd_open(self.process.pid)

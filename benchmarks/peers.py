@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from benchmarks.meter import Meter
 
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "venom-tui" / "peers"
 
@@ -13,6 +16,20 @@ _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ven
 def oterm() -> tuple[str | None, str]:
     """Return the path of oterm, installed where it is not there yet; or None and the reason in a sentence."""
     return _installed("oterm", "oterm==0.26.1", "oterm")
+
+
+def begin_chat_in_oterm(terminal: Meter, model: str) -> None:
+    """Bring a started oterm to a new chat with a model."""
+    terminal.wait_for("Welcome to oterm", 90)
+    time.sleep(2)  # it shows its keys before it takes them
+    terminal.send("ctrl+n")
+    terminal.wait_for(model)
+    time.sleep(1)
+    terminal.click(f"{model} ")
+    time.sleep(1)
+    terminal.click("Save")
+    terminal.wait_for(f"model: {model}")
+    time.sleep(2)
 
 
 def _installed(name: str, requirement: str, program: str) -> tuple[str | None, str]:
