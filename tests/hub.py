@@ -142,7 +142,10 @@ class _Order:
 
 
 class Hub:
-    """The hub; a context manager. `answers` makes it misbehave."""
+    """The hub; a context manager. `answers` and `faults` make it misbehave."""
+
+    handler: type[Handler] | None = None
+    """How a derived one answers."""
 
     def __init__(self, *repositories: Repository) -> None:
         self.repositories = {one.id: one for one in repositories}
@@ -240,7 +243,9 @@ class Hub:
         return None
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
     protocol_version = "HTTP/1.1"
     hub: Hub
 
@@ -402,5 +407,5 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _handler_of(hub: Hub) -> type[_Handler]:
-    return type("Handler", (_Handler,), {"hub": hub})
+def _handler_of(hub: Hub) -> type[Handler]:
+    return type("Answering", (hub.handler or Handler,), {"hub": hub})

@@ -101,6 +101,8 @@ class Runs:
         running.task = asyncio.create_task(
             self._run(running, work), name=f"{running.progress.operation.kind} {running.progress.operation.target}"
         )
+        # Where nobody waits for it, its failure is told by its row.
+        running.task.add_done_callback(lambda task: task.cancelled() or task.exception())
         if self._heart is None or self._heart.done():
             self._heart = asyncio.create_task(self._beat(), name="heartbeat of operations")
 
