@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli.options import Seconds, json_option
+from venom_tui.cli.options import Seconds, Size, json_option
 from venom_tui.cli.output import json_text, or_unknown, pairs, show, size, table, when
 from venom_tui.cli.running import run_with_settings
 from venom_tui.cli.stream import TextStream
+from venom_tui.core.errors import UsageError
 from venom_tui.core.settings import Settings
-from venom_tui.core.types.device import Gpu, GuardSnapshot, HostInfo
+from venom_tui.core.types.device import Gpu, GuardSnapshot, HostInfo, LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,10 +31,34 @@ if TYPE_CHECKING:
     metavar="SECONDS",
     help="From one look of --watch to the next.",
 )
+@click.option("--pick", type=click.IntRange(1, 1024), metavar="N", help="Print the indices of N GPUs for a script.")
+@click.option(
+    "--free", "free_bytes", type=Size(), default="0", metavar="SIZE", help="What each GPU of --pick must have free."
+)
+@click.option("--uuid", is_flag=True, help="Print UUIDs instead of the indices of --pick.")
 @json_option
 @click.pass_obj
-def command(flags: dict[str, Any], watch: bool, interval: float, as_json: bool) -> None:
-    """Show GPUs with their processes, memory, CPUs and disks. With --watch and --json: one object a line."""
+def command(
+    flags: dict[str, Any],
+    watch: bool,
+    interval: float,
+    pick: int | None,
+    free_bytes: int,
+    uuid: bool,
+    as_json: bool,
+) -> None:
+    """Show GPUs with their processes and models, memory, CPUs and disks. With --watch and --json: one object a line.
+
+    With --pick the indices of GPUs with the most free memory, separated by commas, and exit status 1 when there are
+    fewer: CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=$(venom-tui guard --pick 2 --free 40GiB) python train.py
+    """
+    if pick is not None:
+        if watch:
+            raise UsageError("--pick is one look, and --watch is many.")
+        _pick(flags, pick, free_bytes, uuid=uuid, as_json=as_json)
+        return
+    if uuid or free_bytes:
+        raise UsageError("--free and --uuid belong to --pick.")
     if watch:
         run_with_settings(lambda settings: _watch(settings, interval, as_json), flags)
         return
@@ -40,6 +66,15 @@ def command(flags: dict[str, Any], watch: bool, interval: float, as_json: bool) 
 
     snapshot = run_with_settings(look, flags)
     show(snapshot, lambda: _lines(snapshot), as_json=as_json)
+
+
+def _pick(flags: dict[str, Any], count: int, free_bytes: int, *, uuid: bool, as_json: bool) -> None:
+    from venom_tui.core.guard import pick
+
+    gpus = run_with_settings(lambda settings: pick(settings, count, free_bytes), flags)
+    names = [gpu.uuid or "" for gpu in gpus] if uuid else [str(gpu.index) for gpu in gpus]
+    chosen = {"indices": [gpu.index for gpu in gpus], "uuids": [gpu.uuid for gpu in gpus]}
+    show(chosen, lambda: [",".join(names)], as_json=as_json)
 
 
 async def _watch(settings: Settings, interval: float, as_json: bool) -> None:
@@ -68,11 +103,42 @@ def _lines(snapshot: GuardSnapshot) -> Iterator[str]:
     if snapshot.loaded:
         yield ""
         loaded = [
-            (m.name, m.runtime, size(m.measured_bytes), size(m.vram_bytes), or_unknown(m.context_length))
+            (
+                m.name,
+                m.runtime,
+                size(m.reported_bytes),
+                size(m.measured_bytes),
+                size(m.vram_bytes) + ("" if m.vram_measured or m.vram_bytes is None else " (reported)"),
+                ",".join(str(one.index) for one in m.gpus) or "-",
+                or_unknown(m.context_length),
+                ",".join(map(str, m.pids)) or or_unknown(m.pid),
+                _leaves(m, snapshot.taken_at),
+            )
             for m in snapshot.loaded
         ]
-        yield from table(("LOADED", "RUNTIME", "MEMORY", "VRAM", "CONTEXT"), loaded)
+        yield from table(
+            ("LOADED", "RUNTIME", "REPORTED", "RAM", "VRAM", "GPU", "CONTEXT", "PID", "UNTIL"),
+            loaded,
+        )
+        for model in snapshot.loaded:
+            reason = model.unavailable.get("pid")
+            if reason is not None:
+                yield from pairs([(f"process of {model.name}", reason)])
     yield from (f"limit: {limit}" for limit in snapshot.limits)
+
+
+def _leaves(model: LoadedModel, now: datetime) -> str:
+    """Return until when a model stays."""
+    if model.dead:
+        return f"dead: {model.dead}"
+    if model.elsewhere:
+        return "another venom-tui holds it"
+    if model.pinned:
+        return "for ever"
+    if model.expires_at is None:
+        return ""
+    left = (model.expires_at - now).total_seconds()
+    return "now" if left <= 0 else f"{left / 60:.0f} min" if left >= 60 else f"{left:.0f} s"
 
 
 def _host(host: HostInfo, time: str) -> list[str]:

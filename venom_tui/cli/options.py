@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -21,6 +22,32 @@ class Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"{value} is no number of seconds.", param, ctx)
         return seconds
+
+
+_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?:([kmgtp]?)(i?)b?)\Z", re.IGNORECASE)
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
+
+
+if TYPE_CHECKING:
+    _Bytes = click.ParamType[int]
+else:
+    _Bytes = click.ParamType  # not generic in every version
+
+
+class Size(_Bytes):
+    """A number of bytes: `40GiB`, `40G` (the same), `40GB` (billions), `1.5T`, `1024`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        found = _SIZE.match(str(value).strip())
+        if found is None:
+            self.fail(f"{value!r} is no size. Write 40GiB, 500MB or a number of bytes.", param, ctx)
+        decimal = bool(found[2]) and not found[3] and str(value).strip()[-1:] in "bB"
+        factor: int = (1000 if decimal else 1024) ** _POWERS[found[2].lower()]
+        return round(float(found[1]) * factor)
 
 
 PROVIDERS = ("ollama", "huggingface", "local")

@@ -245,6 +245,12 @@ class NoSpace(VenomError):
         self.missing_bytes = missing_bytes
 
 
+class NoSuchGpus(VenomError):
+    """There are not as many GPUs with as much free memory as were wanted."""
+
+    code = "no_such_gpus"
+
+
 class StoreError(VenomError):
     """The database could not be read or written."""
 

@@ -34,7 +34,7 @@ def _of_cuda(gpus: Sequence[Gpu], environ: Mapping[str, str]) -> list[Gpu]:
         return [_with_parts(gpu, None) if gpu.usable is None else gpu for gpu in gpus]
     entries = _entries(value)
     by_number = any(entry.isdigit() for entry in entries)
-    names = {gpu.name for gpu in gpus}
+    names = {gpu.name for gpu in gpus if gpu.name}
     if by_number and len(names) > 1 and environ.get("CUDA_DEVICE_ORDER", "") != "PCI_BUS_ID":
         why = f"{_NVIDIA} counts the fastest card first here; CUDA_DEVICE_ORDER=PCI_BUS_ID makes its numbers certain"
         return [_told(gpu, None, why) for gpu in gpus]
