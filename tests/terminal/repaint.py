@@ -24,6 +24,14 @@ class Repaint:
         screen.feed(b"\x1b[?7l" + self._terminal.output[self._from :])
         return screen
 
+    def wait_drawn(self, timeout: float = 20.0) -> None:
+        """Wait until something was written into the last row, so that all was drawn.
+
+        Raises:
+            Timeout: nothing was.
+        """
+        self._terminal.wait_until(lambda: self.screen().lines()[-1], timeout, "the last row")
+
     def wait_equal(self, cells: Cells | None = None, timeout: float = 20.0, *, ignore: Collection[int] = ()) -> None:
         """Wait until every cell that was drawn since is as in `cells`, or as the terminal shows it now.
 

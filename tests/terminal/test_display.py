@@ -204,6 +204,31 @@ def test_nothing_that_drives_a_terminal_is_written(pieces: list[tuple[str, Style
     assert "]52;" not in text or "\x1b]52" not in text
 
 
+@given(st.lists(st.tuples(st.text(max_size=20) | TEXTS, STYLES), max_size=3))
+def test_a_terminal_that_can_show_less_gets_less(pieces: list[tuple[str, Style]]) -> None:
+    strip = strip_of(pieces, WIDTH)
+    update = LayoutUpdate([[strip]], Region(0, 0, WIDTH, 1))
+    ascii_only, colourless = Display(ascii_only=True), Display(colourless=True)
+    for display in (ascii_only, colourless):
+        display.fit(WIDTH, 1)
+    text, _ = ascii_only.render(update, ColorSystem.TRUECOLOR)
+    assert text.isascii()
+    shown = screen()
+    shown.feed(text.encode())
+    assert len(re.sub(r"\x1b\[[0-9;]*[mHC]", "", text)) == WIDTH, "each cell has its character"
+    text, _ = colourless.render(update, ColorSystem.TRUECOLOR)
+    for codes in re.findall(r"\x1b\[([0-9;]*)m", text):
+        assert all(int(code or 0) < 30 or 50 <= int(code) < 90 for code in codes.split(";"))
+
+
+def test_ascii_looks_alike() -> None:
+    red = Style(color="red")
+    found, _ = cells_of(Strip([Segment("a─│┼…“é日▁", red)]), ColorSystem.TRUECOLOR)
+    reduced = cells.reduced(found, ascii_only=True, colourless=True)
+    assert "".join(text for text, _ in reduced) == 'a-|+~"e??#'
+    assert {style for _, style in reduced} == {""}
+
+
 def test_a_links_address_holds_nothing_that_drives_a_terminal() -> None:
     style = Style(link="https://example.org/\x1b]52;c;aGk=\x07\x9c\u202e")
     assert style_of(style, ColorSystem.TRUECOLOR).endswith("\0https://example.org/]52;c;aGk=")

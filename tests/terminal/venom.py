@@ -19,7 +19,7 @@ PROGRAM = [sys.executable, "-m", "venom_tui"]
 QUESTION = "What is the capital of France?"
 LONG = "List all even numbers from 2 to 500: 2, 4, 6, 8,"
 """What the model `long` answers for minutes, the same each time."""
-ENDED = "╰ first token"
+ENDED = "[╰`] first token"
 """Stands under an answer that has ended."""
 
 
@@ -44,7 +44,9 @@ class Venom(Terminal):
         env: Mapping[str, str | None] | None = None,
         program: Sequence[str] = PROGRAM,
     ) -> None:
-        super().__init__([*program, *arguments], columns=columns, rows=rows, env=env, home=home)
+        # No look for servers of models: those of the machine are none of the tests' business.
+        values = {"VENOM_DISCOVERY": "0", **(env or {})}
+        super().__init__([*program, *arguments], columns=columns, rows=rows, env=values, home=home)
 
     @property
     def data(self) -> Path:

@@ -33,6 +33,10 @@ class CoreHost(Protocol):
         """The core, once it is open."""
 
     @property
+    def read_only(self) -> bool:
+        """Whether nothing may be changed."""
+
+    @property
     def answer_fps(self) -> int:
         """Frames a second at most while an answer streams."""
 

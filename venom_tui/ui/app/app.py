@@ -83,10 +83,13 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
             UsageError: the keymap cannot be read.
         """
         keymap = read_keymap(settings.config_dir / "keymap.toml")
-        use_ascii(settings.flag("VENOM_ASCII") or not locale_is_utf8())
+        ascii_only = settings.flag("VENOM_ASCII") or not locale_is_utf8()
+        use_ascii(ascii_only)
         # The section that is asked for comes first; Textual's own default is a screen that would be thrown away.
         self.DEFAULT_MODE = section  # type: ignore[misc]  # read once, by the base class
-        super().__init__(plain_output=settings.flag("VENOM_PLAIN_OUTPUT"), css_path=stylesheets())
+        super().__init__(
+            plain_output=settings.flag("VENOM_PLAIN_OUTPUT"), ascii_output=ascii_only, css_path=stylesheets()
+        )
         self.settings = settings
         self.failure: VenomError | None = None
         self.core: Core | None = None
@@ -262,6 +265,11 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
     def get_key_display(self, binding: Binding) -> str:
         """Write a key as people say it."""
         return super().get_key_display(binding).replace("⏎", "enter")
+
+    @property
+    def read_only(self) -> bool:
+        """Whether nothing may be changed."""
+        return self.settings.flag("VENOM_READ_ONLY")
 
     @property
     def answer_fps(self) -> int:

@@ -43,15 +43,16 @@ class TerminalApp(App[ResultT]):
 
     Args:
         plain_output: leave Textual's own driver and renderer in place.
+        ascii_output: write nothing but ASCII.
         **arguments: those of `textual.app.App`.
     """
 
-    def __init__(self, *, plain_output: bool = False, **arguments: Any) -> None:
+    def __init__(self, *, plain_output: bool = False, ascii_output: bool = False, **arguments: Any) -> None:
         self.plain_output = plain_output
         super().__init__(**arguments)
         self.terminal = Terminal(self)
         self.animation_level = "none"
-        self._terminal_display = Display()
+        self._terminal_display = Display(ascii_only=ascii_output, colourless=self.no_color)
         self._frame_missed = False
         self._cursor: Offset | None = None
         self._lone_scroll: asyncio.TimerHandle | None = None

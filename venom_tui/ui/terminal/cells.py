@@ -7,6 +7,7 @@ parameters as a string, with a link's address behind a NUL where there is one.
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import lru_cache
 from itertools import repeat
 
@@ -157,3 +158,38 @@ def transition(before: str, after: str) -> str:
     if "0" in gone or len(anew) < len(delta):
         delta = anew
     return f"\x1b[{delta}m{link}" if delta else link
+
+
+# ---------------------------------------------------------------------- less than a terminal can show
+
+
+def reduced(cells: list[Cell], *, ascii_only: bool, colourless: bool) -> list[Cell]:
+    """Return cells as a terminal shows them that has no more than ASCII, or that was asked to show no colours."""
+    if colourless:
+        cells = [(text, _without_colours(style)) for text, style in cells]
+    if ascii_only and not all(text and text.isascii() for text, _ in cells):
+        cells = [(_in_ascii(text), style) for text, style in cells]
+    return cells
+
+
+@lru_cache(maxsize=4096)
+def _without_colours(style: str) -> str:
+    ansi, nul, link = style.partition("\0")
+    return f"{';'.join(sorted(_parts(ansi)[0]))}{nul}{link}"
+
+
+_SIMILAR = str.maketrans(
+    "─━═╌╍│┃║╎╏·•…–—‐‑“”„«»‘’‚‹›×←↑→↓▌▍▎▏▐▕●○◐▲▼▸▾✕✓✔✗⚑≤≥",
+    '-----|||||--~----"""""\'\'\'<>x<^>v||||||*o~!v>vx++x#<>',
+)
+
+
+@lru_cache(maxsize=4096)
+def _in_ascii(text: str) -> str:
+    """Return one ASCII character for a cell: a similar one where there is, else `?` (for each half of a wide one)."""
+    if len(text) == 1 and text.isascii():
+        return text
+    found = unicodedata.normalize("NFKD", text.translate(_SIMILAR))[:1]
+    if found.isascii() and found.isprintable():
+        return found or "?"
+    return "+" if "\u2500" <= found <= "\u257f" else "#" if "\u2580" <= found <= "\u259f" else "?"

@@ -12,7 +12,7 @@ from rich.color import ColorSystem
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from venom_tui.ui.terminal.cells import Cell, cells_of, is_disputed, is_pictogram, transition
+from venom_tui.ui.terminal.cells import Cell, cells_of, is_disputed, is_pictogram, reduced, transition
 
 Update = LayoutUpdate | ChopsUpdate
 
@@ -34,9 +34,16 @@ class Row:
 
 
 class Display:
-    """The shadow of a terminal of a given size."""
+    """The shadow of a terminal of a given size.
 
-    def __init__(self) -> None:
+    Args:
+        ascii_only: whatever the widgets hold, the terminal gets ASCII.
+        colourless: it gets no colours (NO_COLOR); what is bold, underlined or reversed stays so.
+    """
+
+    def __init__(self, *, ascii_only: bool = False, colourless: bool = False) -> None:
+        self._ascii_only = ascii_only
+        self._colourless = colourless
         self.width = 0
         self.height = 0
         self._rows: list[Row] = []
@@ -169,7 +176,9 @@ class Display:
             return
         strips[x] = strip
         new, special = cells_of(strip, self._colors)
-        if special:
+        if self._ascii_only or self._colourless:
+            new = reduced(new, ascii_only=self._ascii_only, colourless=self._colourless)
+        if special and not self._ascii_only:
             row.special = True
         self._write(row, x, new, dirty.setdefault(y, []))
 

@@ -193,6 +193,8 @@ class RowList(ScrollView, can_focus=True):
             return Strip.blank(width, base.rich_style)
         if index == self._cursor:
             base = base + Style.parse(self.cursor_style)
+            if self.app.no_color and " on " in self.cursor_style:
+                base = base + Style(reverse=True)
         line = self._render_row(index, width).truncate(width, ellipsis=True)
         segments = list(line.render_segments(base))
         segments.append(Segment(" " * (width - line.cell_length), base.rich_style))
