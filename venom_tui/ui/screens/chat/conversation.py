@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
-from venom_tui.core.errors import NotFound, VenomError
+from venom_tui.core.errors import NotFound, ReadOnly, VenomError
 from venom_tui.core.types.session import Message, Role, Session
 from venom_tui.core.types.turn import TurnEnded
 from venom_tui.ui.screens.chat.entries import entry_of
@@ -79,6 +79,10 @@ class Conversation:
     def session(self) -> Session | None:
         """The open session; None: a new one that nothing was written into."""
         return self._visit.session
+
+    @property
+    def _read_only(self) -> bool:
+        return self._owner.host.read_only
 
     async def open_last(self, core: Core) -> None:
         """Open the session that was open last, unless something was begun before it was read."""
@@ -151,6 +155,10 @@ class Conversation:
         assert core is not None
         async with self._creating:
             if visit.session is None:
+                if self._read_only:
+                    raise ReadOnly(
+                        "venom-tui runs read-only: it begins no session.", hint="Start it without --read-only."
+                    )
                 visit.session = await core.sessions.create(temporary=visit.temporary)
                 if self._visit is visit:
                     await self._remember(visit.session)
@@ -158,7 +166,7 @@ class Conversation:
 
     async def _remember(self, session: Session) -> None:
         core = self._core
-        if core is not None and not session.temporary and not core.settings.flag("VENOM_READ_ONLY"):
+        if core is not None and not session.temporary and not self._read_only:
             await core.save_setting("VENOM_LAST_SESSION", session.id)
 
     def _leave_for(self, visit: Visit) -> Visit:
@@ -176,7 +184,7 @@ class Conversation:
     async def _tidy(self, left: Visit) -> None:
         """Take a session away that was left without anything ever written into it."""
         core, session = self._core, left.session
-        if core is None or session is None or left.sending or core.settings.flag("VENOM_READ_ONLY"):
+        if core is None or session is None or left.sending or self._read_only:
             return
         if session.temporary or (self.session is not None and self.session.id == session.id):
             return
@@ -364,7 +372,7 @@ class Conversation:
 
     def _keep(self, visit: Visit, text: str) -> None:
         core = self._core
-        if text == visit.drafted:
+        if text == visit.drafted or self._read_only:
             return
         visit.drafted = text
         if visit.session is not None and core is not None:

@@ -130,6 +130,17 @@ class SessionVerbs(SectionScreen):
             return next((session for session in self._sessions if session.id == rows.cursor_key), None)
         return self.conversation.session
 
+    def _is_read_only(self) -> bool:
+        """Return whether sessions must stay as they are, and say so."""
+        if not self.host.read_only:
+            return False
+        from venom_tui.core.errors import ReadOnly
+
+        self.complain(
+            ReadOnly("venom-tui runs read-only: sessions stay as they are.", hint="Start it without --read-only.")
+        )
+        return True
+
     def action_rename_session(self) -> None:
         """Give the chosen session another title."""
         from venom_tui.ui.dialogs.ask import Ask
@@ -137,6 +148,8 @@ class SessionVerbs(SectionScreen):
         session, core = self._chosen(), self.core
         if session is None or core is None:
             self.notify("There is no session to rename yet.", markup=False)
+            return
+        if self._is_read_only():
             return
         dialog = Ask("Rename session", session.title)
         self.app.push_screen(
@@ -150,6 +163,8 @@ class SessionVerbs(SectionScreen):
         session, core = self._chosen(), self.core
         if session is None or core is None:
             self.notify("There is no session to delete yet.", markup=False)
+            return
+        if self._is_read_only():
             return
         lines = [
             f"“{session_title(session)}”",
