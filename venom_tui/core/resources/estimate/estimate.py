@@ -20,8 +20,9 @@ _DEFAULT_BATCH = 512
 _OVERHEAD = {"gpu": (250 * MIB, 400 * MIB, 700 * MIB), "cpu": (20 * MIB, 40 * MIB, 200 * MIB)}
 """Least, likely and most of what a process takes besides its buffers: on a GPU the context and its libraries."""
 _VLLM_OVERHEAD = (600 * MIB, 1000 * MIB, 1600 * MIB)
-_COMPUTE = (0.7, 1.4)
-"""By how much the buffers of the calculation may be smaller and larger than estimated."""
+_COMPUTE = (0.4, 1.4)
+"""By how much the buffers of the calculation may be smaller and larger than estimated: what no prompt has needed yet is
+not there."""
 
 
 @dataclass(frozen=True, slots=True)
