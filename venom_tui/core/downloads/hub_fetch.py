@@ -126,6 +126,8 @@ class Fetch:
             if job.partial is not None:
                 await self._in_thread(job.partial.close)
         self._writer.shutdown(wait=False)
+        if self._teller.total:
+            self._teller.tell(at_once=True)
 
     # ------------------------------------------------------------------ what is missing
 
