@@ -32,7 +32,7 @@ from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.turn import TurnDelta, TurnEnded
 
 PROMPT = "Write about the sea and the wind, and go on for as long as you can."
-_RATE_PAIRS = 8
+_RATE_PAIRS = 12
 _SHORT = 24
 """Tokens of the answers of which only the first one is timed."""
 _BREATH_S = 0.05
@@ -154,16 +154,18 @@ async def opened(config: str, **environment: str) -> AsyncIterator[Core]:
 
 def tell(figures: Figures, ours: list[Stream], theirs: list[Stream]) -> None:
     """Print what the first tokens say."""
+    later = median([(one.first - other.first) * 1000 for one, other in zip(ours, theirs, strict=True)])
     direct_ms, raw_ms = (median([one.first * 1000 for one in streams]) for streams in (ours, theirs))
-    note = f"{direct_ms:.1f} ms, {raw_ms:.1f} ms; medians of {len(ours)} pairs"
-    figures.most("first token later by", direct_ms - raw_ms, 5, "ms", note=note)
+    note = f"{direct_ms:.1f} ms, {raw_ms:.1f} ms; {len(ours)} pairs"
+    figures.most("first token later, median of the pairs", later, 5, "ms", note=note)
 
 
 def tell_rate(figures: Figures, ours: list[Stream], theirs: list[Stream]) -> None:
     """Print what whole answers say."""
+    share = median([one.rate / other.rate for one, other in zip(ours, theirs, strict=True)])
     direct_rate, raw_rate = (median([one.rate for one in streams]) for streams in (ours, theirs))
-    note = f"{direct_rate:.1f}, {raw_rate:.1f}; medians of {len(ours)} pairs"
-    figures.least("tokens a second beside the raw stream", direct_rate / raw_rate, 0.99, "times", note=note)
+    note = f"{direct_rate:.1f}, {raw_rate:.1f}; {len(ours)} pairs"
+    figures.least("tokens a second, median of the pairs", share, 0.99, "times", note=note)
     costs = [median([one.cpu * 1000 for one in streams]) for streams in (ours, theirs)]
     figures.tell("CPU a token, raw", f"{costs[0]:.3f} ms, {costs[1]:.3f} ms")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,8 +63,7 @@ class Answering:
         turn.route = route
         turn.answer = replace(turn.answer, model=route.model, runtime=route.runtime, demonstration=route.demonstration)
         self._turns.emit(turn, TurnRouted(turn.request_id, turn.session_id, route))
-        session = await self._sessions.get(turn.session_id)
-        request = await self._request(turn, route, session, asked)
+        request, session = await self._request(turn, route, asked)
         turn.streamed = StreamedAnswer(
             turn.answer,
             submitted=turn.submitted,
@@ -109,27 +109,25 @@ class Answering:
 
     # ------------------------------------------------------------------ the request
 
-    async def _request(self, turn: Turn, route: Route, session: Session, asked: Asked) -> ChatRequest:
-        messages = self._unsaved.merged(turn.session_id, await self._sessions.messages(turn.session_id))
+    async def _request(self, turn: Turn, route: Route, asked: Asked) -> tuple[ChatRequest, Session]:
+        """Return what is sent, and the session whose conversation it carries."""
+        # Each of them waits for another thread: together they wait once.
+        session, stored, saved = await asyncio.gather(
+            self._sessions.get(turn.session_id),
+            self._sessions.messages(turn.session_id),
+            self._models.parameters(route.model, route.runtime),
+        )
+        messages = self._unsaved.merged(turn.session_id, stored)
         kept = [m for m in messages if m.id != turn.answer.id and m.id not in asked.without]
         images = await self._shows_images(turn, route, kept)
         system = session.system or self._settings.text("SIMPLE_MODE_SYSTEM_PROMPT")
-        return ChatRequest(
+        request = ChatRequest(
             route.model,
             conversation(system, kept, images=images),
-            await self._parameters(route, session, asked),
+            _parameters(route, session, asked, saved),
             schema=_schema(asked, session),
         )
-
-    async def _parameters(self, route: Route, session: Session, asked: Asked) -> GenerationParameters:
-        options = session.options
-        of_session = GenerationParameters(context_length=options.context_length, think=options.think)
-        saved = await self._models.parameters(route.model, route.runtime)
-        chosen = merge_parameters(asked.parameters, of_session, saved)
-        if route.demonstration:
-            limit = min(chosen.max_tokens or DEMONSTRATION_MAX_TOKENS, DEMONSTRATION_MAX_TOKENS)
-            chosen = merge_parameters(replace(chosen, max_tokens=limit), DEMONSTRATION_PARAMETERS)
-        return chosen
+        return request, session
 
     async def _shows_images(self, turn: Turn, route: Route, messages: Sequence[Message]) -> bool:
         """Return whether images go along. A model of which nothing is known is tried: its server has the last word.
@@ -164,6 +162,18 @@ def _smaller(prepared: Prepared, parameters: GenerationParameters) -> tuple[str,
     if wanted is None or found is None or found >= wanted or not takes(prepared.runtime.kind, "context_length"):
         return ()
     return (f"{prepared.model.name} was trained for {found:,} tokens: its context has so many, not {wanted:,}.",)
+
+
+def _parameters(
+    route: Route, session: Session, asked: Asked, saved: GenerationParameters
+) -> GenerationParameters:
+    options = session.options
+    of_session = GenerationParameters(context_length=options.context_length, think=options.think)
+    chosen = merge_parameters(asked.parameters, of_session, saved)
+    if route.demonstration:
+        limit = min(chosen.max_tokens or DEMONSTRATION_MAX_TOKENS, DEMONSTRATION_MAX_TOKENS)
+        chosen = merge_parameters(replace(chosen, max_tokens=limit), DEMONSTRATION_PARAMETERS)
+    return chosen
 
 
 def _has_image(message: Message) -> bool:

@@ -53,19 +53,34 @@ async def next_seq(db: aiosqlite.Connection, session_id: str) -> int:
     raise SessionNotFound("This session was deleted meanwhile.", hint="Begin a new one.")
 
 
-async def insert(db: aiosqlite.Connection, message: Message, *, owner: str = "", replaces: str = "") -> None:
-    """Add a message with what is attached to it."""
-    await db.execute(_INSERT, rows.message_values(message, owner=owner, replaces=replaces))
-    await db.executemany(
-        _ATTACH, [rows.attachment_values(message.id, place, one) for place, one in enumerate(message.attachments)]
-    )
+async def insert(
+    db: aiosqlite.Connection, messages: Sequence[Message], *, owner: str = "", replaces: str = ""
+) -> None:
+    """Add messages with what is attached to them; `owner` and `replaces` belong to answers that are being written."""
+    values = [
+        rows.message_values(message, owner=owner, replaces=replaces)
+        if message.state is MessageState.STREAMING
+        else rows.message_values(message)
+        for message in messages
+    ]
+    await db.executemany(_INSERT, values)
+    attached = [
+        rows.attachment_values(message.id, place, one)
+        for message in messages
+        for place, one in enumerate(message.attachments)
+    ]
+    if attached:
+        await db.executemany(_ATTACH, attached)
 
 
-async def touch(db: aiosqlite.Connection, session_id: str, now: datetime, *, title: str = "") -> None:
-    """Note that a session was used; a session without a title gets one."""
+async def touch(
+    db: aiosqlite.Connection, session_id: str, now: datetime, *, title: str = "", sent: bool = False
+) -> None:
+    """Note that a session was used; one without a title gets one. `sent`: its draft was sent."""
     await db.execute(
-        "UPDATE sessions SET updated_at = ?, title = CASE WHEN title = '' THEN ? ELSE title END WHERE id = ?",
-        (rows.time_text(now), title, session_id),
+        "UPDATE sessions SET updated_at = ?, title = CASE WHEN title = '' THEN ? ELSE title END, "
+        "draft = CASE WHEN ? THEN '' ELSE draft END WHERE id = ?",
+        (rows.time_text(now), title, sent, session_id),
     )
 
 
@@ -156,7 +171,7 @@ async def adopt(db: aiosqlite.Connection, session_id: str, messages: Iterable[Me
     """Add messages that could not be written when they were made; rows that are there take the newer text."""
     for message in messages:
         if not await update(db, message):
-            await insert(db, replace(message, seq=await next_seq(db, session_id)))
+            await insert(db, [replace(message, seq=await next_seq(db, session_id))])
 
 
 async def delete_sessions(db: aiosqlite.Connection, ids: Sequence[str]) -> None:

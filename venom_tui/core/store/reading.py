@@ -17,12 +17,13 @@ async def messages(
     """Return messages in their order: the last `limit` of those between `after_seq` and `before_seq`."""
     last = 2**62 if before_seq is None else before_seq
     found = await database.read(
-        "SELECT * FROM messages WHERE session_id = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        "SELECT m.*, EXISTS (SELECT 1 FROM attachments a WHERE a.message_id = m.id) AS attached "
+        "FROM messages m WHERE session_id = ? AND seq > ? AND seq < ? ORDER BY seq DESC LIMIT ?",
         (session_id, after_seq or 0, last, -1 if limit is None else limit),
     )
-    if not found:
-        return []
-    attached = await _attachments(database, session_id, found[-1]["seq"], found[0]["seq"], data=data)
+    attached: dict[str, list[Attachment]] = {}
+    if any(row["attached"] for row in found):
+        attached = await _attachments(database, session_id, found[-1]["seq"], found[0]["seq"], data=data)
     return [rows.message_of(row, tuple(attached.get(row["id"], ()))) for row in reversed(found)]
 
 

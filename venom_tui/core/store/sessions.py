@@ -54,6 +54,8 @@ class SessionStore:
         self._temporary = TemporarySessions()
         self._partials: Debounce[Message] = Debounce(self._write_partials)
         self._drafts = Drafts(database, self._changed)
+        self._writing: dict[str, str] = {}
+        """Answer -> session of what this process is writing: nobody need look whether its writer is alive."""
         self.queue = QueuedPrompts(database, self._drafts, self._temporary, now)
 
     # ------------------------------------------------------------------ sessions
@@ -61,7 +63,8 @@ class SessionStore:
     async def list(self, limit: int | None = None) -> Sessions:
         """Return the sessions, newest first; temporary ones of this process come before the stored ones."""
         found = await session_table.newest(self._database, limit)
-        if any(session.streaming for session in found) and await self.recover():
+        ours = self._writing.values()
+        if any(session.streaming and session.id not in ours for session in found) and await self.recover():
             found = await session_table.newest(self._database, limit)
         return [*self._temporary.list(), *map(self._drafts.newest, found)][:limit]
 
@@ -175,7 +178,8 @@ class SessionStore:
             )
 
         found = await read()
-        if any(m.state is MessageState.STREAMING for m in found) and await self.recover():
+        written = (m.id for m in found if m.state is MessageState.STREAMING)
+        if any(message_id not in self._writing for message_id in written) and await self.recover():
             found = await read()
         return [(self._partials.pending(m.id) or m) if m.state is MessageState.STREAMING else m for m in found]
 
@@ -234,15 +238,11 @@ class SessionStore:
 
         async def insert(db: aiosqlite.Connection) -> Messages:
             made = make(await message_table.next_seq(db, session_id), now)
-            for message in made:
-                writing = message.state is MessageState.STREAMING
-                owner = self._owner.as_text() if writing else ""
-                await message_table.insert(db, message, owner=owner, replaces=replaces if writing else "")
-            await message_table.touch(db, session_id, now, title=title)
+            await message_table.insert(db, made, owner=self._owner.as_text(), replaces=replaces)
+            sent = prompt is not None and queued is None
+            await message_table.touch(db, session_id, now, title=title, sent=sent)
             if queued is not None:
                 await take(db, queued)
-            elif prompt is not None:
-                await message_table.clear_draft(db, session_id)
             return made
 
         if session_id.startswith(PREFIX):
@@ -257,6 +257,7 @@ class SessionStore:
             made = await self._database.write(insert)
         else:
             made = await self._drafts.write_sent(session_id, insert)
+        self._writing.update((message.id, session_id) for message in made if message.state is MessageState.STREAMING)
         self._changed(session_id)
         return made
 
@@ -278,6 +279,7 @@ class SessionStore:
             self._temporary.finish(answer)
         else:
             await self._database.write(lambda db: message_table.finish(db, answer, trace))
+        self._writing.pop(answer.id, None)
         self._changed(answer.session_id)
 
     async def choose_answer(self, message_id: str) -> None:
