@@ -231,6 +231,7 @@ class ModelManager:
         """
         self._check_writable("another model cannot be made active")
         model = await self.find(name, runtime)
+        _check_served(model)
         before = await self.active()
         target = model.name if before is None or before.name == model.name else f"{before.name} → {model.name}"
 
@@ -259,6 +260,7 @@ class ModelManager:
         """
         self._check_writable("another model cannot be made active")
         model = await self.find(name, runtime)
+        _check_served(model)
         if model.error:
             raise LoadFailed(f"{model.name} cannot be used: {model.error}.", hint="Replace the file.")
         await self._make_active(model, await self.active())
@@ -322,6 +324,19 @@ def _as_it_is(model: ModelInfo, held: Collection[tuple[str, str]], *, active: bo
     """Return a model with whether it is in memory and whether it answers; mostly that is what it says already."""
     loaded = (model.runtime, model.name) in held if model.runtime == "embedded" else model.loaded
     return model if (loaded, active) == (model.loaded, model.active) else replace(model, loaded=loaded, active=active)
+
+
+def _check_served(model: ModelInfo) -> None:
+    """Refuse a model that is only files.
+
+    Raises:
+        LoadFailed: no runtime here serves it.
+    """
+    if not model.runtime:
+        raise LoadFailed(
+            f"{model.name} lies in the Hugging Face cache, and no runtime here serves it.",
+            hint=f"vLLM can (`vllm serve {model.name}`); the embedded llama.cpp takes GGUF files.",
+        )
 
 
 def _check_answers(runtime: Runtime) -> None:

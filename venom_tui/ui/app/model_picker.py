@@ -42,7 +42,7 @@ def pick_model(app: VenomApp) -> None:
 
 async def _pick(app: VenomApp, core: Core) -> None:
     models = await core.models.list(refresh=True)
-    choices = {f"{model.runtime} {model.name}": model for model in models}
+    choices = {f"{model.runtime} {model.name}": model for model in models if model.runtime}
     rows = [Choice(key, _cells(model), _text(model)) for key, model in choices.items()]
     current = next((key for key, model in choices.items() if model.active), None)
     empty = f"No model matches. GGUF files belong into {core.settings.models_dir}."
@@ -66,7 +66,7 @@ def switch_to(app: VenomApp, model: ModelInfo) -> None:
 async def _switch(app: VenomApp, core: Core, model: ModelInfo) -> None:
     before = await core.models.active()
     try:
-        active = await core.models.activate(model.name, model.runtime)
+        active = await core.models.activate(model.name, model.runtime or None)
     except VenomError as failure:
         stays = [] if before is None else ["", f"{before.name} stays active."]
         lines = [failure.message, failure.server_message, failure.hint, *stays]

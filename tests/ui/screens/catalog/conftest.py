@@ -27,9 +27,9 @@ def catalog(data_dir: Path, config_dir: Path) -> OpenCatalog:
 
     @asynccontextmanager
     async def run(
-        columns: int = 100, rows: int = 30, section: str = "catalog", read_only: bool = False
+        columns: int = 100, rows: int = 30, section: str = "catalog", read_only: bool = False, **more: str
     ) -> AsyncIterator[Catalog]:
-        environ = {"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir), "VENOM_THREADS": "1"}
+        environ = {"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir), "VENOM_THREADS": "1", **more}
         if read_only:
             environ["VENOM_READ_ONLY"] = "true"
         app = VenomApp(load_settings(environ=environ), section=section)

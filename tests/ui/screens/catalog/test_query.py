@@ -130,7 +130,7 @@ def test_what_a_filter_leaves(text: str, expected: list[str]) -> None:
         ("params:<<8", 4, "params takes <10B, >=135M or 7"),
         ("context:8g", 4, "context takes >=32k, <8192 or 128k"),
         ("loaded:maybe", 4, "loaded takes yes or no"),
-        ("is:purple", 4, "is takes active, base, broken, demo, loaded or usable"),
+        ("is:purple", 4, "is takes active, base, broken, demo, files, loaded, remote or usable"),
         ("runtime:vllm", 4, "no model has the runtime “vllm”"),
         ("provider:x", 4, "no model has the provider “x”"),
         ("arch:mamba llama", 2, "no model has the architecture “mamba”"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from rich.cells import cell_len
 from tests.ui.screens.catalog.support import GIB, row, squeezed
 from venom_tui.ui.screens.catalog.detail import lines
 from venom_tui.ui.screens.catalog.row import Row
-from venom_tui.ui.screens.catalog.table import TableHead, context_cell, line, size_cell
+from venom_tui.ui.screens.catalog.table import TableHead, context_cell, line, params_cell, size_cell
 from venom_tui.ui.text import use_ascii
 
 MISTRAL = row(
@@ -54,14 +55,12 @@ def _ascii() -> Iterator[None]:
 
 def test_a_wide_list_shows_all_columns() -> None:
     text = written(MISTRAL, 139)
-    assert text.startswith(
-        " ○ mistral-small:24b-instruct-2501-q4_K_M           23.6B  Q4_K_M        13.3      32k  llama  "
-    )
-    assert text.endswith("llama       tools see    ollama        ")
+    assert text.startswith(" ○ mistral-small:24b-instruct-2501-q4_K_M   23.6B  Q4_K_M        13.3      32k  llama  ")
+    assert text.endswith("llama       tools see            -  ollama        ")
 
 
 def test_columns_leave_by_worth_and_the_first_and_the_last_stay() -> None:
-    assert squeezed(written(MISTRAL, 99)) == "○ mistral-small:…uct-2501-q4_K_M 23.6B Q4_K_M 13.3 32k tools see ollama"
+    assert squeezed(written(MISTRAL, 99)) == "○ mistral-smal…-2501-q4_K_M 23.6B Q4_K_M 13.3 32k tools see - ollama"
     assert squeezed(written(MISTRAL, 79)) == "○ mistral-small:…ct-2501-q4_K_M 23.6B Q4_K_M 13.3 32k ollama"
     assert squeezed(written(MISTRAL, 60)) == "○ mistral-small…t-2501-q4_K_M Q4_K_M 13.3 ollama"
     assert squeezed(written(MISTRAL, 34)) == "○ mistral-sm…501-q4_K_M ollama"
@@ -85,7 +84,7 @@ def test_signs_tell_the_state() -> None:
     assert written(row("a", error="broken"), 80).startswith(" ✕ a")
     assert written(row("a"), 80, busy=True).startswith(" ◐ a")
     assert written(row("a", loaded=True), 80, selected=True).startswith("▌● a")
-    assert written(row("a", active=True), 80).startswith(" ○ a  active")
+    assert written(row("a", active=True), 80).startswith("▸○ a ")
 
 
 @pytest.mark.usefixtures("_ascii")
@@ -95,7 +94,7 @@ def test_signs_have_an_ascii_form() -> None:
 
 
 def test_unknown_is_a_question_mark_and_never_nothing() -> None:
-    assert squeezed(written(row("a"), 139)) == "○ a ? ? ? ? ? ? embedded local"
+    assert squeezed(written(row("a"), 139)) == "○ a ? ? ? ? ? ? - embedded local"
     assert [size_cell(n) for n in (None, 0, 1, GIB // 20, GIB // 10, 3 * GIB)] == [
         "?", "0.0", "<0.1", "<0.1", "0.1", "3.0",
     ]  # fmt: skip
@@ -120,6 +119,31 @@ def test_any_name_keeps_the_line_in_its_width(name: str, width: int, active: boo
     assert line(one, width, cell_len(name), selected=True, busy=False).cell_length <= width
     for text in lines(one.model, name, width):
         assert text.cell_length <= width and "\n" not in text.plain
+
+
+def test_a_model_of_a_remote_host_has_its_sign_and_no_size() -> None:
+    remote = row("big:cloud", remote_host="https://ollama.com:443", size_bytes=None, parameter_size="116.8B")
+    assert written(remote, 80).startswith(" ☁ big:cloud") and squeezed(written(remote, 139)).split()[4] == "-"
+    assert "runs at https://ollama.com:443" in lines(remote.model, "", 120)[-1].plain
+
+
+def test_files_that_no_runtime_serves_say_where_they_are() -> None:
+    cached = row("org/x", runtime="", provider="huggingface")
+    assert written(cached, 139).rstrip().endswith("hf cache")
+    assert "no runtime here serves it" in lines(cached.model, "", 120)[1].plain
+
+
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [("134.52M", "135M"), ("8.03B", "8.0B"), ("116.8B", "117B"), ("999.99M", "1.0B"), ("8x7B", "8x7B"), (None, "?")],
+)
+def test_parameters_fit_their_column(text: str | None, cell: str) -> None:
+    assert params_cell(row("a", parameter_size=text).parameters, text) == cell and len(cell) <= 6
+
+
+def test_when_a_model_was_used_last() -> None:
+    used = row("a", last_used=datetime.now(UTC) - timedelta(hours=3))
+    assert squeezed(written(used, 139)).split()[-3] in ("h", "yesterday")
 
 
 def test_details_tell_what_is_known() -> None:

@@ -64,7 +64,7 @@ def test_a_resize_lays_the_columns_out_anew(terminal: Terminal) -> None:
     terminal.resize(80, 24)
     terminal.wait_for(r"^   name +params  quant +size GiB  context  where$")
     terminal.resize(160, 50)
-    terminal.wait_for(r"^   name +params  quant +size GiB  context  arch +can +where$")
+    terminal.wait_for(r"^   name +params  quant +size GiB  context  arch +can +used +where$")
     terminal.resize(100, 12)
     terminal.wait_gone("tokens of context")
     terminal.wait_for("smollm2-135m")

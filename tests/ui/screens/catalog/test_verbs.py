@@ -26,7 +26,7 @@ async def test_a_model_is_chatted_with_shown_as_loaded_and_unloaded(catalog: Ope
         await shown.until(lambda: shown.app.screen is shown.app.section_screen("chat"))
         await shown.until(lambda: f"{SMOL} answers now." in shown.notices, 60)
         await shown.press("f3")
-        await shown.until(lambda: f" ● {SMOL}  active" in shown.text)
+        await shown.until(lambda: f"▸● {SMOL}" in shown.text)
         await shown.until(lambda: "loaded" in shown.lines[-4] and "active: the last one used" in shown.lines[-4])
         await shown.press("slash")
         await shown.type("loaded:yes")
@@ -34,7 +34,7 @@ async def test_a_model_is_chatted_with_shown_as_loaded_and_unloaded(catalog: Ope
         await shown.press("enter", "u")
         await shown.until(lambda: shown.names == [])
         await shown.press("escape")
-        await shown.until(lambda: f" ○ {SMOL}  active" in shown.text)
+        await shown.until(lambda: f"▸○ {SMOL}" in shown.text)
 
 
 async def test_the_active_model_is_chatted_with_as_it_is(catalog: OpenCatalog) -> None:
@@ -51,7 +51,7 @@ async def test_all_selected_models_are_unloaded(catalog: OpenCatalog, models_dir
     async with catalog() as shown:
         await shown.until(lambda: len(shown.names) == 4)
         await shown.core.models.activate(SMOL)
-        await shown.until(lambda: f" ● {SMOL}" in shown.text)
+        await shown.until(lambda: f"▸● {SMOL}" in shown.text)
         await shown.press("g", "space", "G", "space", "g", "u")
         await shown.until(lambda: f"▌○ {SMOL}" in shown.text)
         assert shown.core.runtimes.loaded() == ()

@@ -63,6 +63,7 @@ def _measures(model: ModelInfo) -> list[str]:
 
 def _identity(model: ModelInfo, width: int) -> str:
     exact = "? bytes" if model.size_bytes is None else f"{model.size_bytes:,} bytes"
+    exact = f"runs at {model.remote_host}" if model.remote_host else exact
     room = max(12, width - len(exact) - len(_SEPARATOR) - len("digest "))
     return f"{exact}{_SEPARATOR}digest {truncate_middle(model.digest, room) if model.digest else '?'}"
 
@@ -79,6 +80,8 @@ def _nature(model: ModelInfo, answers: str) -> list[str]:
         parts.append(f"loaded{held}")
     if answers:
         parts.append(f"active: {answers}")
+    if not model.runtime:
+        parts.append("no runtime here serves it")
     parts.append(f"provider {model.provider}")
     if model.demonstration:
         parts.append("often wrong")

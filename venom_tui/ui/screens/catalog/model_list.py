@@ -20,8 +20,21 @@ class ModelList(RowList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,c", "screen.chat", "chat", id="catalog.chat", tooltip="Chat with the model: it becomes active"),
+        Binding("i", "screen.details", "details", id="catalog.details", tooltip="Show everything that is known of it"),
         Binding("u", "screen.unload", "unload", id="catalog.unload", tooltip="Take the model out of memory"),
+        Binding("d", "screen.remove", "remove", id="catalog.remove", tooltip="Remove the model, after a yes"),
+        Binding("y", "screen.copy", "Copy", show=False, id="catalog.copy", tooltip="Copy the model under a new name"),
+        Binding(
+            "e",
+            "screen.parameters",
+            "Parameters",
+            show=False,
+            id="catalog.parameters",
+            tooltip="Change the generation parameters of the model",
+        ),
         Binding("slash", "screen.filter", "filter", id="catalog.filter", tooltip="Filter the models while you type"),
+        Binding("o", "screen.offers", "more", id="catalog.offers", tooltip="Find models elsewhere: this asks the hub"),
+        Binding("D", "screen.disks", "Disks", show=False, id="catalog.disks", tooltip="Show what models take on disk"),
         Binding("s", "screen.sort", "sort", id="catalog.sort", tooltip="Sort by the next column"),
         Binding("S", "screen.reverse", "reverse", show=False, id="catalog.reverse", tooltip="Reverse the order"),
         Binding("space", "screen.select", "select", id="catalog.select", tooltip="Select the model, or leave it out"),

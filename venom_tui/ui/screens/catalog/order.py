@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from operator import itemgetter
 
 from venom_tui.ui.screens.catalog.row import Order, Row, order_of
@@ -26,6 +27,10 @@ class Sort:
         return f"{self.column}, {self.downwards if reverse else self.upwards}"
 
 
+def _ago(moment: datetime | None) -> float | None:
+    return None if moment is None else -moment.timestamp()
+
+
 def _order(text: str | None) -> Order | None:
     return None if text is None else order_of(text)
 
@@ -38,6 +43,7 @@ SORTS = (
     Sort("context", "shortest first", "longest first", lambda row: row.model.context_length),
     Sort("arch", "a to z", "z to a", lambda row: _order(row.model.architecture)),
     Sort("where", "a to z", "z to a", lambda row: (row.model.runtime, row.model.provider)),
+    Sort("used", "latest first", "longest ago first", lambda row: _ago(row.model.last_used)),
     Sort(
         "loaded", "loaded first", "loaded last", lambda row: None if row.model.loaded is None else not row.model.loaded
     ),

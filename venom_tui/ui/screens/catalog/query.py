@@ -5,7 +5,7 @@
     "llama 3"              a phrase
     cap:tools  !quant:q4   a key with a value, or not with it; texts match from their beginning, `name` anywhere
     size:<8G  params:>=7B  context:>=32k  size:4.7
-    loaded:yes  is:broken  quant:?      `?` is what is not known
+    loaded:yes  is:broken  is:remote  used:no  quant:?      `?` is what is not known
 
 What is not understood is left out and said, so that a filter that is being typed never hides everything by a mistake.
 """
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.ui.screens.catalog.row import Row, abilities
+from venom_tui.ui.screens.catalog.row import Row, abilities, place_of
 from venom_tui.ui.text import clean, truncate_middle
 
 Holds = Callable[[Row], bool]
@@ -125,7 +125,7 @@ def _has_text(text: str) -> Holds:
 # ---------------------------------------------------------------------- texts
 
 _TEXTS: dict[str, tuple[str, Callable[[ModelInfo], Sequence[str] | None]]] = {
-    "runtime": ("runtime", lambda model: (model.runtime,)),
+    "runtime": ("runtime", lambda model: (place_of(model),)),
     "provider": ("provider", lambda model: (model.provider,)),
     "quant": ("quantization", lambda model: _one(model.quantization)),
     "arch": ("architecture", lambda model: _one(model.architecture)),
@@ -214,13 +214,19 @@ _STATES: dict[str, dict[str, Callable[[ModelInfo], bool]]] = {
         "no": lambda model: model.loaded is False,
         "?": lambda model: model.loaded is None,
     },
+    "used": {
+        "yes": lambda model: model.last_used is not None,
+        "no": lambda model: model.last_used is None,
+    },
     "is": {
         "active": lambda model: model.active,
         "base": lambda model: model.has_chat_template is False,
         "broken": lambda model: bool(model.error),
         "demo": lambda model: model.demonstration,
+        "files": lambda model: not model.runtime,
         "loaded": lambda model: model.loaded is True,
-        "usable": lambda model: not model.error,
+        "remote": lambda model: model.remote_host is not None,
+        "usable": lambda model: not model.error and bool(model.runtime),
     },
 }
 

@@ -39,6 +39,11 @@ def key_of(model: ModelInfo) -> str:
     return f"{model.runtime} {model.name}"
 
 
+def place_of(model: ModelInfo) -> str:
+    """Return where a model is, as it is called on the screen: its runtime, or the cache that no runtime here serves."""
+    return model.runtime or "hf cache"
+
+
 def renewed(models: Iterable[ModelInfo], known: Mapping[str, Row]) -> list[Row]:
     """Return the rows of models, by name; a row whose model is what it was is taken from the `known` ones."""
     rows = []
@@ -64,7 +69,7 @@ def row_of(model: ModelInfo) -> Row:
         model=model,
         text="\n".join(part for part in parts if part).casefold(),
         # Else `llama` would find all that ollama has.
-        places=f"\n{model.runtime}\n{model.provider}".casefold(),
+        places=f"\n{place_of(model)}\n{model.provider}".casefold(),
         name_order=order_of(model.name),
         parameters=parameters_of(model.parameter_size),
     )

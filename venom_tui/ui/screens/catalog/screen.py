@@ -17,7 +17,8 @@ from venom_tui.ui.screens.catalog.listing import Listing
 from venom_tui.ui.screens.catalog.model_list import ModelList
 from venom_tui.ui.screens.catalog.row import Row, renewed
 from venom_tui.ui.screens.catalog.table import TableHead
-from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.screens.catalog.troubles import Troubles
+from venom_tui.ui.screens.catalog.verbs import ModelVerbs
 from venom_tui.ui.text import clean, literal, signs
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
@@ -36,7 +37,7 @@ _NARROW = 64
 """Cells below which the title has no room for the order in words."""
 
 
-class CatalogScreen(SectionScreen):
+class CatalogScreen(ModelVerbs):
     """Shows the models of all runtimes."""
 
     NAME = "catalog"
@@ -63,6 +64,7 @@ class CatalogScreen(SectionScreen):
         yield TableHead()
         yield Static(id="empty")
         yield ModelList()
+        yield Troubles()
         yield RuleLine("", id="detail-rule")
         yield ModelDetail()
 
@@ -75,10 +77,15 @@ class CatalogScreen(SectionScreen):
         return self.query_one(FilterInput)
 
     @property
-    def _row(self) -> Row | None:
+    def row(self) -> Row | None:
         """The row under the cursor."""
         key, known = self._list.cursor_key, self._listing.known
         return None if key is None or known is None else known.get(key)
+
+    @property
+    def chosen(self) -> Sequence[Row]:
+        """The selected rows."""
+        return self._listing.chosen
 
     @property
     def _typing(self) -> bool:
@@ -115,6 +122,9 @@ class CatalogScreen(SectionScreen):
         """Show what is known, and look for models that came or went meanwhile."""
         self._renew()
         self._look_again()
+        core = self.core
+        if core is not None:
+            start(self, core.registry.learn, group="learn", exclusive=True)
 
     def _renew(self) -> None:
         """Read what is known of the models."""
@@ -131,6 +141,8 @@ class CatalogScreen(SectionScreen):
                 self._stale = False
                 models = await core.models.list()
                 active = await core.models.active(settled=False)
+                statuses = await core.runtimes.statuses()
+                self.query_one(Troubles).show(statuses, self.key_of("catalog.refresh"))
                 self._take(await asyncio.to_thread(renewed, models, self._listing.known or {}), active)
         except VenomError as failure:
             self.complain(failure)
@@ -210,7 +222,7 @@ class CatalogScreen(SectionScreen):
         )
 
     def _show_detail(self) -> None:
-        row = self._row
+        row = self.row
         model = None if row is None else row.model
         self.query_one("#detail-rule", RuleLine).set_title("" if model is None else clean(model.name))
         self.query_one(ModelDetail).show(model, self._active)
@@ -293,39 +305,6 @@ class CatalogScreen(SectionScreen):
     def action_look(self) -> None:
         """Look at files and runtimes again."""
         self._look_again(say=True)
-
-    def on_row_list_chosen(self) -> None:
-        """Chat with the model that was clicked twice."""
-        self.action_chat()
-
-    def action_chat(self) -> None:
-        """Chat with the model under the cursor; where it cannot be used, say why and stay."""
-        row = self._row
-        if row is None:
-            return
-        if not row.model.active:
-            self.host.switch_to(row.model)
-        if not row.model.error:
-            self.host.show_section("chat")
-
-    def action_unload(self) -> None:
-        """Take the selected models, else the one under the cursor, out of memory."""
-        row = self._row
-        meant = self._listing.chosen or ([] if row is None else [row])
-        loaded = [one for one in meant if one.model.loaded]
-        core = self.core
-        if loaded and core is not None:
-            start(self, lambda: self._unload(core, loaded), group="unload")
-        elif meant:
-            what = meant[0].model.name if len(meant) == 1 else f"None of the {len(meant):,} selected models"
-            self.notify(f"{what} is {'not ' if len(meant) == 1 else ''}loaded.", markup=False)
-
-    async def _unload(self, core: Core, rows: Sequence[Row]) -> None:
-        for row in rows:
-            try:
-                await core.models.unload(row.model.name, row.model.runtime)
-            except VenomError as failure:
-                self.complain(failure)
 
 
 def _models(count: int) -> str:

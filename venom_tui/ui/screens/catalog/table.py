@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from textual.content import Content
 
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.ui.screens.catalog.row import Row, abilities
-from venom_tui.ui.text import gib, literal, signs, truncate_middle
+from venom_tui.ui.screens.catalog.row import Row, abilities, place_of
+from venom_tui.ui.text import gib, literal, relative_time, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.line import Line
 
-_WIDE = 96
+_WIDE = 112
 """Cells from which on there is room for the provider beside the runtime."""
 _NARROW_COLUMNS = (
     Column("name", 24, worth=10, stretch=True),
-    Column("params", 6, worth=4, right=True),
-    Column("quant", 8, worth=5),
-    Column("size GiB", 8, worth=6, right=True),
-    Column("context", 7, worth=3, right=True),
+    Column("params", 6, worth=5, right=True),
+    Column("quant", 8, worth=6),
+    Column("size GiB", 8, worth=7, right=True),
+    Column("context", 7, worth=4, right=True),
     Column("arch", 10, worth=1),
-    Column("can", 11, worth=2),
+    Column("can", 11, worth=3),
+    Column("used", 9, worth=2, right=True),
     Column("where", 8, worth=9),
 )
 _COLUMNS = (*_NARROW_COLUMNS[:-1], Column("where", 14, worth=9))
@@ -29,7 +31,6 @@ _NAME, _WHERE = 0, len(_COLUMNS) - 1
 _SORTED_BY = {"size": "size GiB"}
 """The name of an order -> the column's title, where they differ."""
 _SIGNS_WIDTH = 3
-_ACTIVE = "  active"
 
 
 def _columns_for(width: int) -> tuple[Column, ...]:
@@ -38,7 +39,7 @@ def _columns_for(width: int) -> tuple[Column, ...]:
 
 def _fit(columns: Sequence[Column], width: int, longest: int) -> list[tuple[int, int]]:
     """Return (index, width) of the columns that are shown; names get no more than the longest one needs."""
-    most = max(columns[_NAME].width, longest + _SIGNS_WIDTH + len(_ACTIVE))
+    most = max(columns[_NAME].width, longest + _SIGNS_WIDTH)
     return [(at, min(room, most) if at == _NAME else room) for at, room in fit_columns(columns, width)]
 
 
@@ -74,39 +75,40 @@ def line(row: Row, width: int, longest: int, *, selected: bool, busy: bool) -> C
     shown = _fit(columns, width, longest)
     widths = dict(shown)
     cells: list[Content] = [Content()] * len(columns)
-    for index, text in enumerate(_plain_cells(row.model), 1):
+    for index, text in enumerate(_plain_cells(row), 1):
         cells[index] = literal(text)
     cells[_NAME] = _name(row.model, widths.get(_NAME, width), selected=selected, busy=busy)
     cells[_WHERE] = _where(row.model, widths.get(_WHERE, 0))
     return lay_out(cells, columns, shown)
 
 
-def _plain_cells(model: ModelInfo) -> Sequence[str]:
-    """Return params, quant, size, context, arch, can."""
+def _plain_cells(row: Row) -> Sequence[str]:
+    """Return params, quant, size, context, arch, can, used."""
+    model = row.model
     return (
-        model.parameter_size or "?",
+        params_cell(row.parameters, model.parameter_size),
         model.quantization or "?",
-        size_cell(model.size_bytes),
+        "-" if model.remote_host else size_cell(model.size_bytes),
         context_cell(model.context_length),
         model.architecture or "?",
         abilities(model),
+        "-" if model.last_used is None else relative_time(model.last_used, datetime.now(UTC)),
     )
 
 
 def _name(model: ModelInfo, width: int, *, selected: bool, busy: bool) -> Content:
-    mark = Content.styled(signs().bar, "$accent") if selected else Content(" ")
-    after = _ACTIVE if model.active else ""
-    name = truncate_middle(model.name, max(1, width - _SIGNS_WIDTH - len(after)))
-    return Content.assemble(
-        mark, sign(model, busy=busy), " ", literal(name, "bold $accent" if model.active else ""), (after, "$text-muted")
-    )
+    mark = Content.styled(signs().pointer, "bold $accent") if model.active else Content(" ")
+    if selected:
+        mark = Content.styled(signs().bar, "$accent")
+    name = truncate_middle(model.name, max(1, width - _SIGNS_WIDTH))
+    return Content.assemble(mark, sign(model, busy=busy), " ", literal(name, "bold $accent" if model.active else ""))
 
 
 def _where(model: ModelInfo, width: int) -> Content:
-    runtime = literal(truncate_middle(model.runtime, width))
+    runtime = literal(truncate_middle(place_of(model), width))
     room = width - runtime.cell_length - 1
     provider = {"demonstration": "demo", "huggingface": "hf"}.get(model.provider, model.provider)
-    if provider == model.runtime or len(provider) > room:
+    if provider == model.runtime or not model.runtime or len(provider) > room:
         return runtime
     return Content.assemble(runtime, " ", literal(provider, "$text-muted"))
 
@@ -117,9 +119,22 @@ def sign(model: ModelInfo, *, busy: bool) -> Content:
         return Content.styled(signs().loading, "$busy")
     if model.error:
         return Content.styled(signs().failed, "$error")
+    if model.remote_host:
+        return Content.styled(signs().remote, "$warning")
     if model.loaded is None:
         return Content(signs().unknown)
     return Content.styled(signs().loaded, "$success") if model.loaded else Content(signs().installed)
+
+
+def params_cell(count: float | None, text: str | None) -> str:
+    """Return a number of parameters in the cells that there are, `134.52M` as `135M`; what is no number as it is."""
+    if count is None:
+        return text or "?"
+    for unit, factor in (("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if count >= 0.9995 * factor:
+            value = count / factor
+            return f"{value:.1f}{unit}" if value < 99.95 and unit == "B" else f"{value:.0f}{unit}"
+    return f"{count:.0f}"
 
 
 def size_cell(size_bytes: int | None) -> str:

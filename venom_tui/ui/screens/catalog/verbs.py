@@ -1,0 +1,170 @@
+"""What can be done with models from the catalog, one or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from venom_tui.core.errors import ReadOnly, VenomError
+from venom_tui.ui.dialogs.ask import Ask
+from venom_tui.ui.dialogs.confirm import Confirm
+from venom_tui.ui.screens.catalog.row import Row
+from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.workers import start
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.types.model import ModelInfo
+    from venom_tui.core.types.storage import Removal
+
+
+class ModelVerbs(SectionScreen):
+    """The verbs on models; the catalog derives from this."""
+
+    @property
+    def row(self) -> Row | None:
+        """The row under the cursor."""
+        return None
+
+    @property
+    def chosen(self) -> Sequence[Row]:
+        """The selected rows."""
+        return ()
+
+    def meant(self) -> list[ModelInfo]:
+        """Return the models that a verb is about: the selected ones, else the one under the cursor."""
+        rows = list(self.chosen) or ([] if self.row is None else [self.row])
+        return [row.model for row in rows]
+
+    # ------------------------------------------------------------------ chat, unload
+
+    def on_row_list_chosen(self) -> None:
+        """Chat with the model that was clicked twice."""
+        self.action_chat()
+
+    def action_chat(self) -> None:
+        """Chat with the model under the cursor; where it cannot be used, say why and stay."""
+        row = self.row
+        if row is None:
+            return
+        if not row.model.active:
+            self.host.switch_to(row.model)
+        if not row.model.error and row.model.runtime:
+            self.host.show_section("chat")
+
+    def action_unload(self) -> None:
+        """Take the models out of memory."""
+        meant = self.meant()
+        loaded = [model for model in meant if model.loaded]
+        core = self.core
+        if loaded and core is not None:
+            start(self, lambda: self._unload(core, loaded), group="unload")
+        elif meant:
+            what = meant[0].name if len(meant) == 1 else f"None of the {len(meant):,} selected models"
+            self.notify(f"{what} is {'not ' if len(meant) == 1 else ''}loaded.", markup=False)
+
+    async def _unload(self, core: Core, models: Sequence[ModelInfo]) -> None:
+        for model in models:
+            try:
+                await core.models.unload(model.name, model.runtime)
+            except VenomError as failure:
+                self.complain(failure)
+
+    # ------------------------------------------------------------------ details, parameters, disks
+
+    def action_details(self) -> None:
+        """Show everything that is known of the model under the cursor."""
+        from venom_tui.ui.dialogs.model_details import ModelDetailsDialog
+
+        row, core = self.row, self.core
+        if row is not None and core is not None:
+            self.app.push_screen(ModelDetailsDialog(core, row.model))
+
+    def action_parameters(self) -> None:
+        """Show and change the generation parameters of the model under the cursor."""
+        from venom_tui.ui.dialogs.model_parameters import ModelParameters
+
+        row, core = self.row, self.core
+        if row is not None and core is not None:
+            self.app.push_screen(ModelParameters(core, row.model))
+
+    def action_disks(self) -> None:
+        """Show what folders of models hold."""
+        from venom_tui.ui.dialogs.disk import DiskDialog
+
+        if self.core is not None:
+            self.app.push_screen(DiskDialog(self.core))
+
+    def action_offers(self) -> None:
+        """Show what could be had: this asks Hugging Face and the Ollama library."""
+        from venom_tui.ui.screens.catalog.offers import OffersScreen
+
+        if self.core is not None:
+            self.app.push_screen(OffersScreen())
+
+    # ------------------------------------------------------------------ copy
+
+    def action_copy(self) -> None:
+        """Give models another name too."""
+        models, core = self.meant(), self.core
+        if core is None or not models or self._refused(core):
+            return
+        several = len(models) > 1
+        title = f"Copy {len(models):,} models: * stands for each name" if several else f"Copy {models[0].name} as"
+        ask = Ask(title, "*-copy" if several else "", placeholder="*-copy" if several else "a new name")
+
+        def answered(pattern: str | None) -> None:
+            if pattern and several and "*" not in pattern:
+                self.notify("Several models need a * in the new name.", severity="warning", markup=False)
+            elif pattern:
+                start(self, lambda: self._copy(core, models, pattern), group="copy")
+
+        self.app.push_screen(ask, answered)
+
+    async def _copy(self, core: Core, models: Sequence[ModelInfo], pattern: str) -> None:
+        from venom_tui.ui.dialogs.model_words import chosen_name
+
+        for model in models:
+            try:
+                copied = await core.registry.copy(model.name, chosen_name(pattern, model), model.runtime or None)
+            except VenomError as failure:
+                self.complain(failure)
+            else:
+                self.notify(f"{copied.name} is there now.", markup=False)
+
+    # ------------------------------------------------------------------ remove
+
+    def action_remove(self) -> None:
+        """Remove models, after a yes that knows what it costs."""
+        models, core = self.meant(), self.core
+        if core is not None and models and not self._refused(core):
+            start(self, lambda: self._ask_to_remove(core, models), group="remove", exclusive=True)
+
+    async def _ask_to_remove(self, core: Core, models: Sequence[ModelInfo]) -> None:
+        from venom_tui.ui.dialogs.model_words import removal_lines
+
+        plan = await core.registry.plan_removal([(model.name, model.runtime or None) for model in models])
+        title = f"Remove {models[0].name}" if len(models) == 1 else f"Remove {len(models):,} models"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self, lambda: self._remove(core, plan), group="removing")
+
+        self.app.push_screen(Confirm(title, removal_lines(plan)), answered)
+
+    async def _remove(self, core: Core, plan: Removal) -> None:
+        results = await core.registry.remove(plan)
+        for one in results:
+            if one.error:
+                self.complain(VenomError(one.error, hint=one.hint, server_message=one.server_message))
+        gone = [one for one in results if not one.error]
+        if gone:
+            what = f"{gone[0].name} is" if len(gone) == 1 else f"{len(gone):,} models are"
+            self.notify(f"{what} removed.", markup=False)
+
+    def _refused(self, core: Core) -> bool:
+        """Say in read-only mode that nothing is changed."""
+        if core.settings.flag("VENOM_READ_ONLY"):
+            self.complain(ReadOnly("venom-tui runs read-only: models stay.", hint="Start it without --read-only."))
+            return True
+        return False
