@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ import click
 
 from venom_tui.core.errors import Declined, ReadOnly
 from venom_tui.core.sanitize import sanitize
-from venom_tui.core.settings import Settings
+from venom_tui.core.settings import Settings, parse_size
 
 
 class Seconds(click.FloatRange):
@@ -22,10 +21,6 @@ class Seconds(click.FloatRange):
         if not math.isfinite(seconds):
             self.fail(f"{value} is no number of seconds.", param, ctx)
         return seconds
-
-
-_SIZE = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*(?:([kmgtp]?)(i?)b?)\Z", re.IGNORECASE)
-_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
 if TYPE_CHECKING:
@@ -42,12 +37,10 @@ class Size(_Bytes):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         if isinstance(value, int):
             return value
-        found = _SIZE.match(str(value).strip())
-        if found is None:
+        size = parse_size(str(value))
+        if size is None:
             self.fail(f"{value!r} is no size. Write 40GiB, 500MB or a number of bytes.", param, ctx)
-        decimal = bool(found[2]) and not found[3] and str(value).strip()[-1:] in "bB"
-        factor: int = (1000 if decimal else 1024) ** _POWERS[found[2].lower()]
-        return round(float(found[1]) * factor)
+        return size
 
 
 PROVIDERS = ("ollama", "huggingface", "local")

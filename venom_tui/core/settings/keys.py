@@ -7,9 +7,10 @@ from typing import Literal
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.settings.sizes import parse_size, parse_sizes
 
 Source = Literal["flag", "environment", "store", ".env", "config.toml", "default"]
-Kind = Literal["text", "int", "float", "bool", "path", "secret"]
+Kind = Literal["text", "int", "float", "bool", "path", "secret", "size", "sizes"]
 Value = str | int | float | bool | None
 
 
@@ -30,6 +31,9 @@ class Key:
     maximum: float | None = None
     choices: tuple[str, ...] = ()
 
+
+POLICIES = ("ask", "warn", "refuse", "evict")
+"""What is done where a limit would be broken: a question, a word only, a refusal, or the least recently used leaves."""
 
 KEYS: tuple[Key, ...] = (
     Key("VENOM_DATA_DIR", "path", None, "folder of the database, logs and models (environment only)"),
@@ -54,8 +58,61 @@ KEYS: tuple[Key, ...] = (
         minimum=0,
         maximum=10_000_000,
     ),
-    Key("VENOM_EMBEDDED_MODELS", "int", 2, "models that the embedded llama.cpp holds at once", minimum=1, maximum=16),
+    Key(
+        "VENOM_EMBEDDED_MODELS",
+        "int",
+        2,
+        "models that the embedded llama.cpp holds at once",
+        stored=True,
+        minimum=1,
+        maximum=16,
+    ),
     Key("VENOM_LOAD_TIMEOUT_S", "float", 300.0, "seconds that a model load may take", minimum=1, maximum=86_400),
+    Key(
+        "VENOM_START_TIMEOUT_S",
+        "float",
+        900.0,
+        "seconds that a runtime may take from its start to its first answer",
+        minimum=1,
+        maximum=86_400,
+    ),
+    Key(
+        "VENOM_KEEP_FREE_VRAM",
+        "sizes",
+        "0",
+        "memory of each GPU that is kept free for others: `2GiB`, or by index `0=4GiB, 1=512MiB`",
+        stored=True,
+    ),
+    Key("VENOM_KEEP_FREE_RAM", "size", 0, "RAM that is kept free for others: `4GiB`", stored=True),
+    Key("VENOM_KEEP_FREE_DISK", "size", 0, "bytes to keep free on the disks of data and models", stored=True),
+    Key("VENOM_MAX_TEMPERATURE", "int", 0, "degrees (C) that no GPU is to reach; 0: any", True, minimum=0, maximum=150),
+    Key(
+        "VENOM_MAX_MODEL_SHARE",
+        "int",
+        0,
+        "largest share of the memory (of all GPUs, or of the RAM) that one model may take, in percent; 0: any",
+        stored=True,
+        minimum=0,
+        maximum=100,
+    ),
+    Key(
+        "VENOM_NEVER_EVICT",
+        "text",
+        "",
+        "models that are never unloaded for another one: names, or `RUNTIME/NAME`, with commas",
+        stored=True,
+    ),
+    *(
+        Key(f"VENOM_POLICY_{limit}", "text", "ask", f"what is done about {meaning}", stored=True, choices=POLICIES)
+        for limit, meaning in (
+            ("VRAM", "the GPU memory that is kept free"),
+            ("RAM", "the RAM that is kept free"),
+            ("DISK", "the disk space that is kept free"),
+            ("TEMPERATURE", "the temperature of GPUs"),
+            ("SHARE", "the largest share of one model"),
+            ("MODELS", "the number of models that the embedded llama.cpp holds"),
+        )
+    ),
     Key(
         "VENOM_THEME",
         "text",
@@ -147,6 +204,14 @@ BY_NAME = {key.name: key for key in KEYS}
 DIRECTORIES = ("VENOM_DATA_DIR", "VENOM_CONFIG_DIR")
 """Where the files are cannot be said by the files."""
 
+_WANTED = {
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+    "path": "a path",
+    "size": "a size such as 4GiB",
+    "sizes": "a size such as 2GiB, or sizes by GPU such as 0=4GiB, 1=512MiB",
+}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off", ""})
 
@@ -160,10 +225,13 @@ def parse_value(key: Key, raw: object, *, where: str = "") -> Value:
     text = str(raw).strip()
     if key.kind == "bool" and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
-    if key.kind in ("int", "float"):
-        number = _number(key, text)
+    if key.kind in ("int", "float", "size"):
+        number = parse_size(text) if key.kind == "size" else _number(key, text)
         if number is not None:
             return number
+    elif key.kind == "sizes":
+        if parse_sizes(text) is not None:
+            return text
     elif key.choices:
         for choice in key.choices:
             if choice.lower() == text.lower():
@@ -180,9 +248,7 @@ def wanted(key: Key) -> str:
     """Return what a key's value must be, as a part of a sentence."""
     if key.choices:
         return " or ".join(filter(None, (", ".join(key.choices[:-1]), key.choices[-1])))
-    words = {"bool": "true or false", "int": "a whole number", "float": "a number", "path": "a path"}.get(
-        key.kind, "text"
-    )
+    words = _WANTED.get(key.kind, "text")
     if key.minimum is not None and key.maximum is not None:
         words += f" from {key.minimum:g} to {key.maximum:.15g}"
     return words

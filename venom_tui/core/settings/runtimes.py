@@ -4,6 +4,8 @@
 url = "http://gpu-07:8000"
 kind = "vllm"            # ollama, vllm, llamacpp, openai; left out: found out by asking
 key_env = "BOX_KEY"      # or key_file = "~/.config/box.key", a file of mode 0600
+
+How such a server is started and stopped, where this machine does that, is in `control`.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.settings.control import CONTROL_FIELDS, ControlTable, read_control
 from venom_tui.core.settings.files import read_toml
 
 KINDS = ("ollama", "vllm", "llamacpp", "openai")
@@ -38,6 +41,8 @@ class RuntimeTable:
     """One of KINDS, or "": it is asked."""
     key_env: str = ""
     key_file: str = ""
+    control: ControlTable | None = None
+    """How it is started and stopped; None: it is not venom-tui's to start."""
 
 
 def read_runtimes(path: Path) -> tuple[RuntimeTable, ...]:
@@ -61,13 +66,13 @@ def _table(path: Path, name: str, values: object) -> RuntimeTable:
         )
     if not isinstance(values, dict):
         raise UsageError(f"{where} must be a table.", hint='Write at least url = "http://HOST:PORT".')
-    unknown = sorted(set(values) - _FIELDS)
+    unknown = sorted(set(values) - _FIELDS - CONTROL_FIELDS)
     if unknown:
         raise UsageError(
             f"{where} has {sanitize_line(unknown[0], 40)!r}, which is not known.",
-            hint=f"There are {', '.join(sorted(_FIELDS))}.",
+            hint=f"There are {', '.join(sorted(_FIELDS | CONTROL_FIELDS))}.",
         )
-    if wrong := [field for field, value in values.items() if not isinstance(value, str)]:
+    if wrong := [field for field in sorted(_FIELDS & set(values)) if not isinstance(values[field], str)]:
         raise UsageError(f"{where}: {wrong[0]} must be text in quotes.")
     if not values.get("url"):
         raise UsageError(f"{where} has no url.", hint='Write url = "http://HOST:PORT".')
@@ -76,7 +81,10 @@ def _table(path: Path, name: str, values: object) -> RuntimeTable:
         raise UsageError(f"{where}: kind is {sanitize_line(kind, 40)!r}, but must be one of {', '.join(KINDS)}.")
     if values.get("key_env") and values.get("key_file"):
         raise UsageError(f"{where} has key_env and key_file.", hint="Name one of them.")
-    return RuntimeTable(name, values["url"], kind, values.get("key_env", ""), values.get("key_file", ""))
+    control = read_control(where, kind, values)
+    if control is not None and control.profile is not None:
+        kind = "vllm"
+    return RuntimeTable(name, values["url"], kind, values.get("key_env", ""), values.get("key_file", ""), control)
 
 
 def key_of(table: RuntimeTable, environ: Mapping[str, str] | None = None) -> str | None:
