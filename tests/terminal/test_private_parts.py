@@ -53,6 +53,7 @@ REPLACED = {
     "_mouse": "textual.driver:Driver",
     "_must_signal_resume": "textual.drivers.linux_driver:LinuxDriver",
     "_on_key": "textual.widgets:TextArea",
+    "_on_paste": "textual.widgets:TextArea",
     "_on_resize": "textual.app:App",
     "_previous_cursor_position": "textual.app:App",
     "_print_error_renderables": "textual.app:App",

@@ -56,6 +56,13 @@ class CoreHost(Protocol):
     def switch_to(self, model: ModelInfo) -> None:
         """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
 
+    @property
+    def switching_to(self) -> ModelInfo | None:
+        """The model that is being switched to, if any."""
+
+    async def edit_text(self, text: str) -> str | None:
+        """Let the user write a text in his own editor; return None where that did not go well, which is said then."""
+
     def complain(self, failure: VenomError) -> None:
         """Say what went wrong and what to do."""
 

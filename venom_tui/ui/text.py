@@ -137,6 +137,16 @@ def size(value: int | None) -> str:
     return f"{value / 1024:.0f} KiB" if value >= 1024 else f"{value} B"
 
 
+def tokens(value: int | None) -> str:
+    """Return a number of tokens as the field writes it: `512`, `2.1k`, `40k`; `?` where it is not known."""
+    if value is None:
+        return "?"
+    if value < 1000:
+        return str(value)
+    thousands = value / 1024
+    return f"{thousands:.1f}".removesuffix(".0") + "k" if thousands < 9.95 else f"{round(thousands):,}k"
+
+
 def duration(seconds: float) -> str:
     """Return a length of time: `0.21 s`, `4 s`, `2 m 05 s`, `3 h 07 m`."""
     seconds = max(0.0, seconds)

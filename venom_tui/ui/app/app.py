@@ -1,12 +1,10 @@
-"""The application: sections, keys that act everywhere, and the life of the core."""
+"""The application: its sections, and what is the same in all of them."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import logging
 import time
 from collections.abc import Awaitable, Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -15,6 +13,7 @@ from textual.widgets import Input, TextArea
 
 from venom_tui.core.errors import UsageError, VenomError
 from venom_tui.ui.app.bindings import APP_BINDINGS
+from venom_tui.ui.app.core_life import CoreLife
 from venom_tui.ui.app.headline import Headline
 from venom_tui.ui.app.keymap import read_keymap, unknown_ids
 from venom_tui.ui.bridge import Bridge
@@ -32,10 +31,9 @@ if TYPE_CHECKING:
     from venom_tui.core.events import Event
     from venom_tui.core.settings import Settings
     from venom_tui.core.types.model import ModelInfo
+    from venom_tui.ui.app.switching import Switching
     from venom_tui.ui.bridge import Listens
     from venom_tui.ui.widgets.header import HeaderState
-
-_log = logging.getLogger(__name__)
 
 _AGAIN_S = 2.0
 """Seconds within which a second ctrl+c quits."""
@@ -97,11 +95,13 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self._bridge = Bridge()
         self._waiting: list[Listens] = []
         """Sections that are there before the core is."""
-        self._core_task: asyncio.Task[None] | None = None
-        self._core_closing = asyncio.Event()
+        self._life = CoreLife(
+            settings, self._bridge, opened=self._core_opened, ends=self._core_ends, failed=self._give_up
+        )
         self._quitting = False
         self._interrupted_at = float("-inf")
         self._mouse = settings.flag("VENOM_MOUSE")
+        self._copied = ""
         self._given_keymap = keymap
         self.set_keymap(keymap)
         for theme in OURS:
@@ -118,47 +118,20 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
     def on_ready(self) -> None:
         """Open the core now where no first paint is told (the stock driver, tests)."""
         if not self.terminal.ours:
-            self._open_core()
+            self._life.begin()
 
     def first_painted(self) -> None:
         """Open the core: the screen is there, so nobody waits for it."""
         super().first_painted()
-        self._open_core()
-
-    def _open_core(self) -> None:
-        if self._core_task is None:
-            self._core_task = asyncio.create_task(self._live_with_core(), name="core")
-
-    async def _live_with_core(self) -> None:
-        """Own the core from its opening to its end."""
-        try:
-            core_class = await asyncio.to_thread(_import_core)
-            if self._core_closing.is_set():
-                return
-            async with core_class(self.settings) as core:
-                carrying = asyncio.create_task(self._bridge.run(core), name="bridge")
-                try:
-                    await self._core_opened(core)
-                    await self._core_closing.wait()
-                finally:
-                    self.core = None
-                    carrying.cancel()
-                    await asyncio.wait({carrying})
-        except VenomError as failure:
-            self._give_up(failure)
-        except Exception as error:  # noqa: BLE001 (a defect: said on the way out, its trace in the log)
-            _log.exception("the core failed")
-            self._give_up(
-                VenomError(
-                    f"venom-tui made a mistake ({type(error).__name__}).",
-                    hint="The log in the data directory has the details.",
-                )
-            )
+        self._life.begin()
 
     def _give_up(self, failure: VenomError) -> None:
         self.failure = failure
         self._quitting = True
         self.exit(return_code=failure.exit_code)
+
+    def _core_ends(self) -> None:
+        self.core = None
 
     async def _core_opened(self, core: Core) -> None:
         self.core = core
@@ -214,9 +187,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
             return
         self._quitting = True
         self.headline.note("closing")
-        self._core_closing.set()
-        if self._core_task is not None:
-            await asyncio.wait({self._core_task})
+        await self._life.end()
         self.exit()
 
     async def orderly_quit(self, reason: str) -> None:
@@ -232,6 +203,8 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         selected = self._selected_text()
         if selected:
             self.copy(selected, "the selection")
+            return
+        if self.switching.give_up():
             return
         chat = self.section_screen("chat")
         if isinstance(chat, ChatScreen) and chat.stop_answer():
@@ -253,8 +226,13 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Copy a text to where the terminal can reach it, and say where that is; `what` names it in the sentence."""
         from venom_tui.ui.app.copying import copy
 
-        self._clipboard = text  # what ctrl+v puts into an input
+        self._copied = text
         start(self, lambda: copy(self, text, what), group="copy", exclusive=True)
+
+    @property
+    def clipboard(self) -> str:
+        """What ctrl+v puts into an input: what was copied here last."""
+        return self._copied
 
     def copy_to_clipboard(self, text: str) -> None:
         """Copy what an input cut or copied."""
@@ -309,17 +287,39 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
         find_command(self)
 
-    def action_pick_model(self) -> None:
-        """Pick the model that answers."""
-        from venom_tui.ui.app.model_picker import pick_model
+    @cached_property
+    def switching(self) -> Switching:
+        """What switches models. Its module comes when it is used: the first paint does without."""
+        from venom_tui.ui.app.switching import Switching
 
-        pick_model(self)
+        return Switching(self)
+
+    @property
+    def switching_to(self) -> ModelInfo | None:
+        """The model that is being switched to, if any."""
+        return self.switching.target
+
+    def action_pick_model(self, words: str = "") -> None:
+        """Pick the model that answers; `words` are filtered by."""
+        self.switching.pick(words)
+
+    def action_previous_model(self) -> None:
+        """Switch back to the model that was active before."""
+        self.switching.back()
 
     def switch_to(self, model: ModelInfo) -> None:
         """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
-        from venom_tui.ui.app.model_picker import switch_to
+        self.switching.switch_to(model)
 
-        switch_to(self, model)
+    async def edit_text(self, text: str) -> str | None:
+        """Let the user write a text in his own editor; return None where that did not go well, which is said then."""
+        from venom_tui.ui.terminal.editor import EditorFailed, edit
+
+        try:
+            return await edit(self, text)
+        except EditorFailed as failure:
+            self.complain(VenomError(str(failure)))
+            return None
 
     def action_theme(self, name: str) -> None:
         """Change the colours."""
@@ -355,22 +355,3 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         unknown = unknown_ids(self._given_keymap, binding_ids(self)) if self._given_keymap else []
         if unknown:
             self.complain(UsageError(f"keymap.toml names no key that there is: {', '.join(unknown)}."))
-
-
-def _import_core() -> type[Core]:
-    """Import the core, and what the first answer will need, in a thread.
-
-    Not while the garbage collector may run: a finalizer that imports something in the middle of an import makes that
-    fail with a KeyError in Python 3.11 (seen here), and a collection would only stop the screen.
-    """
-    gc.disable()
-    try:
-        from venom_tui.core.core import Core
-        from venom_tui.ui.screens.chat import conversation  # noqa: F401
-        from venom_tui.ui.widgets.transcript.markdown import parser
-
-        parser()
-    finally:
-        gc.freeze()
-        gc.enable()
-    return Core

@@ -21,6 +21,15 @@ APP_BINDINGS: tuple[Binding, ...] = (
         for number, (name, title) in enumerate(SECTIONS, 2)
     ),
     Binding("ctrl+o", "pick_model", "model", id="app.model", tooltip="Pick the model that answers", priority=True),
+    Binding(
+        "f9",
+        "previous_model",
+        "model before",
+        show=False,
+        id="app.previous-model",
+        tooltip="Switch back to the model that was active before",
+        priority=True,
+    ),
     Binding("ctrl+p", "command_palette", "commands", id="app.commands", tooltip="Find any command", priority=True),
     Binding(
         "f8",

@@ -19,7 +19,10 @@ from venom_tui.ui.widgets.rows import RowList
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One row of a picker: what is shown in each column, and the text that the filter looks at."""
+    """One row of a picker: what is shown in each column, and the text that the filter looks at.
+
+    A single cell takes the whole row.
+    """
 
     key: str
     cells: tuple[Content, ...]
@@ -66,6 +69,7 @@ class Picker(Dialog[str]):
         *,
         current: str | None = None,
         empty: str = "Nothing matches.",
+        words: str = "",
         id: str | None = None,  # noqa: A002 (Textual's name)
     ) -> None:
         super().__init__(title, id=id)
@@ -73,12 +77,14 @@ class Picker(Dialog[str]):
         self._choices = choices
         self._current = current
         self._empty = empty
+        self._words = words
+        self._note = ""
         self._shown: Sequence[Choice] = choices
         self._filtered_by: str | None = None
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the filter, the head and the list."""
-        field = Input(placeholder="type to filter")
+        field = Input(self._words, placeholder="type to filter", select_on_focus=False)
         field.cursor_blink = False
         yield field
         yield ColumnTitles(self._columns)
@@ -89,13 +95,23 @@ class Picker(Dialog[str]):
 
     def on_mount(self) -> None:
         """Show all."""
-        self._filter("")
+        self._filter(self._words)
         if self._current is not None:
             self.query_one(RowList).set_cursor(self._current)
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Filter by what is typed."""
         self._filter(message.value)
+
+    def set_note(self, note: str) -> None:
+        """Say something below the choices, before they are shown."""
+        self._note = note
+
+    def set_choices(self, choices: Sequence[Choice], note: str = "") -> None:
+        """Offer other choices; the cursor stays on its row. `note` is said below them."""
+        self._choices, self._note = choices, note
+        text, self._filtered_by = self._filtered_by or "", None
+        self._filter(text)
 
     def _filter(self, text: str) -> None:
         if text == self._filtered_by:
@@ -105,7 +121,7 @@ class Picker(Dialog[str]):
         self._shown = [c for c in self._choices if all(word in c.text for word in words)]
         rows = self.query_one(RowList)
         rows.set_rows([choice.key for choice in self._shown], self._render_row)
-        self.query_one("#why", Static).update(Content("" if self._shown else self._empty))
+        self.query_one("#why", Static).update(Content(self._note if self._shown else self._empty))
 
     def _with_filter(self, work: Callable[[RowList], object]) -> None:
         """Do something with the list as it is once all that was typed is read."""
@@ -117,7 +133,8 @@ class Picker(Dialog[str]):
         self.after_keys(do)
 
     def _render_row(self, index: int, width: int) -> Content:
-        return lay_out(self._shown[index].cells, self._columns, fit_columns(self._columns, width))
+        cells = self._shown[index].cells
+        return cells[0] if len(cells) == 1 else lay_out(cells, self._columns, fit_columns(self._columns, width))
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""

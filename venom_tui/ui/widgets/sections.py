@@ -52,12 +52,12 @@ class RuleLine(Line):
 
     def __init__(self, title: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
-        self._title = title
-        self._right = ""
+        self._title: str | Content = title
+        self._right: str | Content = ""
 
-    def set_title(self, title: str, right: str = "") -> None:
+    def set_title(self, title: str | Content, right: str | Content = "") -> None:
         """Change the words; equal ones paint nothing."""
-        if (title, right) != (self._title, self._right):
+        if not (_same(title, self._title) and _same(right, self._right)):
             self._title, self._right = title, right
             self.refresh()
 
@@ -66,12 +66,20 @@ class RuleLine(Line):
         return rule(self._title, width, self._right)
 
 
-def rule(title: str, width: int, right: str = "") -> Content:
+def rule(title: str | Content, width: int, right: str | Content = "") -> Content:
     """Return `── title ──────── right ──` in `width` cells, for rules that stand within a list."""
     dash = signs().dash
-    right = f" {right} {dash * 2}" if right else ""
-    room = max(4, width - len(right) - 6)
-    title = truncate_middle(title, room)
-    left = Content.assemble((dash * 2 + " ", "$rule"), title, " ") if title else Content()
-    fill = max(0, width - left.cell_length - Content(right).cell_length)
-    return Content.assemble(left, (dash * fill, "$rule"), (right, "$text-muted")).truncate(width)
+    if isinstance(right, str) and right:
+        right = Content.styled(right, "$text-muted")
+    end = Content.assemble(" ", right, (f" {dash * 2}", "$text-muted")) if right else Content()
+    room = max(4, width - end.cell_length - 6)
+    if isinstance(title, str):
+        title = Content(truncate_middle(title, room))
+    left = Content.assemble((dash * 2 + " ", "$rule"), title.truncate(room, ellipsis=True), " ") if title else Content()
+    fill = max(0, width - left.cell_length - end.cell_length)
+    return Content.assemble(left, (dash * fill, "$rule"), end).truncate(width)
+
+
+def _same(one: str | Content, other: str | Content) -> bool:
+    spans = [text.spans if isinstance(text, Content) else () for text in (one, other)]
+    return one == other and list(spans[0]) == list(spans[1])

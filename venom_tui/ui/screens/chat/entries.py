@@ -3,17 +3,49 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
 
 from venom_tui.core.sanitize import sanitize
+from venom_tui.core.types.alternatives import going_on
 from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.session import Message, MessageState, Role
-from venom_tui.ui.text import duration, size
+from venom_tui.ui.text import duration, signs, size
 from venom_tui.ui.widgets.transcript import Call, Entry
 
 DEMONSTRATION_NOTE = "demonstration model, 135M, often wrong"
+_NONE: Mapping[str, tuple[str, ...]] = {}
 
 
-def entry_of(message: Message, *, retry_key: str = "^r") -> Entry:
+def entries_of(
+    messages: Sequence[Message], *, retry_key: str = "^r", notices: Mapping[str, tuple[str, ...]] = _NONE
+) -> list[Entry]:
+    """Return the entries of messages that follow each other; several answers to one prompt are told apart.
+
+    Args:
+        messages: the messages, in their order.
+        retry_key: the key that asks again, as it is written.
+        notices: id of an answer -> what was told of its turn.
+    """
+    entries: list[Entry] = []
+    for group in answer_groups(messages):
+        for message in group:
+            entry = entry_of(message, retry_key=retry_key, notices=notices.get(message.id, ()))
+            entries.append(entry if len(group) < 2 else _told_apart(entry, message, group))
+    return entries
+
+
+def answer_groups(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """Yield messages in their order; those that are answers to one prompt together, all others alone."""
+    for is_answer, found in groupby(messages, lambda message: message.role is Role.ASSISTANT):
+        if is_answer:
+            yield list(found)
+        else:
+            yield from ([message] for message in found)
+
+
+def entry_of(message: Message, *, retry_key: str = "^r", notices: tuple[str, ...] = ()) -> Entry:
     """Return the entry of a message."""
     if message.role is Role.USER:
         files = tuple(f"{one.name} · {one.kind.value}, {size(one.size_bytes)}" for one in message.attachments)
@@ -23,12 +55,12 @@ def entry_of(message: Message, *, retry_key: str = "^r") -> Entry:
     return Entry(
         key=message.id,
         role="assistant",
-        title=_title(message),
+        title=title_of(message),
         body=message.content,
         thinking=message.thinking,
         thought_s=None if message.timings.thinking_ms is None else message.timings.thinking_ms / 1000,
         calls=tuple(map(call_of, message.tool_calls)),
-        notes=notes(message, retry_key),
+        notes=(*notes(message, retry_key), *notices),
         state=message.state.value,
         error=message.error,
     )
@@ -49,10 +81,18 @@ def _pretty(arguments: str) -> str:
     return "" if value == {} else sanitize(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def _title(message: Message) -> str:
+def title_of(message: Message) -> str:
+    """Return who wrote an answer."""
     if not message.model:
         return "answer"
     return message.model if message.runtime in ("", "embedded") else f"{message.model} @ {message.runtime}"
+
+
+def _told_apart(entry: Entry, message: Message, group: Sequence[Message]) -> Entry:
+    goes_on = going_on(group) is message
+    place = f"{group.index(message) + 1} of {len(group)}"
+    tag = f"{signs().loaded} {place}, goes on" if goes_on else f"{signs().installed} {place}"
+    return replace(entry, tag=tag, tagged_well=goes_on)
 
 
 def notes(message: Message, retry_key: str) -> tuple[str, ...]:
@@ -85,5 +125,6 @@ def _measured(message: Message) -> str:
         parts.append(f"{usage.tokens_per_second:.0f} tok/s")
     if usage.completion_tokens is not None:
         asked = "" if usage.prompt_tokens is None else f"{usage.prompt_tokens:,} + "
-        parts.append(f"{asked}{usage.completion_tokens:,} tokens")
+        about = "~" if usage.estimated else ""
+        parts.append(f"{asked}{about}{usage.completion_tokens:,} tokens")
     return " · ".join(parts)

@@ -1,27 +1,23 @@
-"""What can be done with sessions from the chat: open, begin, rename, delete, export, find, copy."""
+"""What can be done with sessions from the chat: open, begin, rename, delete, export, find."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.content import Content
 
+from venom_tui.ui.screens.chat.base import ChatBase
 from venom_tui.ui.screens.chat.session_list import SessionList, is_blank, session_title
-from venom_tui.ui.screens.chat.transcript import ChatTranscript
-from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import relative_time
 from venom_tui.ui.widgets.columns import Column
-from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.types.session import SearchHit, Session
-    from venom_tui.ui.screens.chat.conversation import Conversation
 
 _COLUMNS = (
     Column("title", 20, worth=9, stretch=True),
@@ -30,21 +26,10 @@ _COLUMNS = (
 )
 
 
-class SessionVerbs(SectionScreen):
+class SessionVerbs(ChatBase):
     """The verbs on sessions; the chat screen derives from this."""
 
     _sessions: tuple[Session, ...] = ()
-    _block = 0
-
-    @cached_property
-    def conversation(self) -> Conversation:
-        """The open session. Its module comes with the core: the first paint does without."""
-        from venom_tui.ui.screens.chat.conversation import Conversation
-
-        return Conversation(self, self.query_one(ChatTranscript), self.query_one(Prompt), self.conversation_changed)
-
-    def conversation_changed(self) -> None:
-        """Renew what tells of the conversation."""
 
     async def refresh_sessions(self) -> None:
         """Read the sessions and show them."""
@@ -70,15 +55,8 @@ class SessionVerbs(SectionScreen):
     async def _open_session(self, session_id: str, hit: SearchHit | None, words: tuple[str, ...]) -> None:
         await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
         self.hide_card()
-        self.query_one(Prompt).set_history(list(self.conversation.prompts))
         self.show_sessions()
-        self.set_focus(self.query_one(ChatTranscript if hit is not None else Prompt))
-
-    def show_card(self) -> None:
-        """Show the opening card."""
-
-    def hide_card(self) -> None:
-        """Take the opening card away."""
+        self.set_focus(self.transcript if hit is not None else self.prompt)
 
     def action_new_session(self) -> None:
         """Begin a new session."""
@@ -90,15 +68,15 @@ class SessionVerbs(SectionScreen):
 
     def _after_keys(self, work: Callable[[], object]) -> None:
         """Do something after the keys that the prompt has not read yet: they belong to the session that is left."""
-        self.query_one(Prompt).call_later(work)
+        self.prompt.call_later(work)
 
     def _begin(self, *, temporary: bool) -> None:
         left = self.conversation.begin(temporary=temporary)
         self.show_card()
-        self.set_focus(self.query_one(Prompt))
+        self.set_focus(self.prompt)
         start(self, lambda: self.conversation.settle(left), group="open", exclusive=True)
         if temporary:
-            self.notify("Nothing of this session is stored; it ends with venom-tui.", markup=False)
+            self.say("Nothing of this session is stored; it ends with venom-tui.")
 
     def pick_session(self) -> None:
         """Pick a session where the list is folded away."""
@@ -147,13 +125,13 @@ class SessionVerbs(SectionScreen):
 
         session, core = self._chosen(), self.core
         if session is None or core is None:
-            self.notify("There is no session to rename yet.", markup=False)
+            self.say("There is no session to rename yet.")
             return
         if self._is_read_only():
             return
         dialog = Ask("Rename session", session.title)
         self.app.push_screen(
-            dialog, lambda title: self._do(lambda: core.sessions.rename(session.id, title or "")) if title else None
+            dialog, lambda title: self.do(lambda: core.sessions.rename(session.id, title or "")) if title else None
         )
 
     def action_delete_session(self) -> None:
@@ -162,7 +140,7 @@ class SessionVerbs(SectionScreen):
 
         session, core = self._chosen(), self.core
         if session is None or core is None:
-            self.notify("There is no session to delete yet.", markup=False)
+            self.say("There is no session to delete yet.")
             return
         if self._is_read_only():
             return
@@ -171,7 +149,7 @@ class SessionVerbs(SectionScreen):
             f"{session.message_count:,} messages are deleted for good, with their traces and index entries.",
         ]
         self.app.push_screen(
-            Confirm("Delete session", lines), lambda yes: self._do(lambda: self._delete(core, session)) if yes else None
+            Confirm("Delete session", lines), lambda yes: self.do(lambda: self._delete(core, session)) if yes else None
         )
 
     async def _delete(self, core: Core, session: Session) -> None:
@@ -189,21 +167,18 @@ class SessionVerbs(SectionScreen):
 
         session, core = self._chosen(), self.core
         if session is None or core is None:
-            self.notify("There is no session to export yet.", markup=False)
+            self.say("There is no session to export yet.")
             return
         name = "".join(c if c.isalnum() or c in "-_ " else "" for c in session_title(session)).strip() or "session"
         path = str(Path.home() / f"{name[:60].replace(' ', '-')}.md")
         dialog = Ask("Export to (.md or .json)", path)
-        self.app.push_screen(dialog, lambda to: self._do(lambda: self._export(core, session, to or "")) if to else None)
+        self.app.push_screen(dialog, lambda to: self.do(lambda: self._export(core, session, to or "")) if to else None)
 
     async def _export(self, core: Core, session: Session, to: str) -> None:
         written = await core.sessions.export_to(session.id, Path(to).expanduser())
-        self.notify(f"Written to {written}.", markup=False)
+        self.say(f"Written to {written}.")
 
-    def _do(self, work: Callable[[], Awaitable[object]]) -> None:
-        start(self, work, group="verbs")
-
-    # ------------------------------------------------------------------ find, copy
+    # ------------------------------------------------------------------ find
 
     def action_find(self) -> None:
         """Search the text of all sessions."""
@@ -218,39 +193,6 @@ class SessionVerbs(SectionScreen):
         if found is not None:
             self.open_session(found[0].session_id, *found)
 
-    def action_copy_answer(self) -> None:
-        """Copy the last answer."""
-        answer = self.conversation.last_answer
-        self._copy("" if answer is None else answer.content, "the last answer")
-
-    def action_copy_message(self) -> None:
-        """Copy the selected message, else the last answer."""
-        transcript = self.query_one(ChatTranscript)
-        key = transcript.selected_key
-        if key is None:
-            self.action_copy_answer()
-        else:
-            self._copy(transcript.source(key), "the message")
-
-    def action_copy_code(self) -> None:
-        """Copy a code block of the selected message, else of the last answer; again copies the next one."""
-        transcript = self.query_one(ChatTranscript)
-        answer = self.conversation.last_answer
-        key = transcript.selected_key or (None if answer is None else answer.id)
-        blocks = [] if key is None else transcript.code_blocks(key)
-        if not blocks:
-            self.notify("There is no code block in this message.", markup=False)
-            return
-        self._block %= len(blocks)
-        self._copy(blocks[self._block], f"code block {self._block + 1} of {len(blocks)}")
-        self._block += 1
-
-    def _copy(self, text: str, what: str) -> None:
-        if not text:
-            self.notify("There is nothing to copy yet.", markup=False)
-            return
-        self.host.copy(text, what)
-
     def action_prompt(self) -> None:
         """Go to the prompt."""
-        self.set_focus(self.query_one(Prompt))
+        self.set_focus(self.prompt)

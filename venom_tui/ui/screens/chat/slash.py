@@ -23,8 +23,27 @@ COMMANDS: dict[str, Command] = {
     "help": Command("show all keys", "app.help"),
     "new": Command("begin a new session", "screen.new_session"),
     "temporary": Command("begin a session that is never stored", "screen.new_temporary"),
-    "model": Command("pick the model that answers", "app.pick_model"),
+    "model": Command("pick the model that answers", usage="[words of its name]"),
+    "back": Command("go back to the model before", "app.previous_model"),
+    "retry": Command("ask another model the last prompt, too", usage="[words of its name]"),
     "again": Command("ask for the last answer again", "screen.regenerate"),
+    "compare": Command("show two answers side by side", "screen.compare"),
+    "think": Command(
+        "whether, or how much, the model thinks first",
+        usage="on|off|low|medium|high|auto",
+        values=("on", "off", "low", "medium", "high", "auto"),
+    ),
+    "format": Command(
+        "what answers must be: JSON, or fit a schema", usage="json|SCHEMA-FILE|off", values=("json", "off")
+    ),
+    "context": Command("tokens of context that the model is loaded with", usage="[N|auto]", values=("auto",)),
+    "oldest": Command(
+        "whether the oldest turns are left out where all does not fit", usage="leave|keep", values=("leave", "keep")
+    ),
+    "set": Command("set a parameter of the active model", usage="NAME VALUE|off"),
+    "params": Command("show the parameters of the active model", "screen.parameters"),
+    "edit": Command("write the prompt in your editor", "screen.edit_prompt"),
+    "resume": Command("send the prompts that wait", "screen.resume_queue"),
     "sessions": Command("list the sessions", "screen.sessions"),
     "find": Command("search the text of all sessions", "screen.find"),
     "rename": Command("give the session another title", "screen.rename_session"),

@@ -17,6 +17,25 @@ class ChatTranscript(Transcript):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "screen.regenerate", "Again", id="transcript.again", tooltip="Ask for the last answer again"),
         Binding(
+            "R", "screen.retry_on", "Retry", id="transcript.retry", tooltip="Ask another model the last prompt, too"
+        ),
+        Binding(
+            "v",
+            "screen.compare",
+            "Compare",
+            show=False,
+            id="transcript.compare",
+            tooltip="Show two answers to one prompt side by side",
+        ),
+        Binding(
+            "a",
+            "screen.choose_answer",
+            "Go on with",
+            show=False,
+            id="transcript.choose",
+            tooltip="Go on with the selected answer among several to one prompt",
+        ),
+        Binding(
             "c",
             "screen.copy_message",
             "Copy",

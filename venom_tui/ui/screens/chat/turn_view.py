@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from venom_tui.core.types.turn import (
     TurnDelta,
     TurnEnded,
+    TurnNotice,
     TurnRouted,
     TurnStarted,
     TurnStatus,
     TurnThinking,
+    TurnToolCall,
 )
+from venom_tui.ui.screens.chat.entries import call_of
 from venom_tui.ui.text import duration
 from venom_tui.ui.widgets.transcript import Entry, Transcript
 
@@ -37,34 +40,64 @@ class TurnView:
         self._pieces = 0
         self._waiting = "sending"
         self._shown = ""
+        self._begun = False
+        self.user: Message | None = None
+        """The prompt, once the turn has begun."""
+        self.answer: Message | None = None
+        self.notices: tuple[str, ...] = ()
+        """What was told of the turn so far."""
 
     async def follow(
         self, core: Core, request_id: str, *, user_shown: bool, ended: Callable[[TurnEnded], None]
     ) -> None:
         """Show the turn until it ends. `user_shown`: the prompt and the answer's entry stand there already."""
-        answer: Message | None = None
         async for event in core.chat.follow(request_id):
             match event:
                 case TurnStarted():
-                    answer = event.answer
+                    self.user, self.answer = event.user, event.answer
                     if not user_shown:
                         self._transcript.append(self._entry(event.user))
                 case TurnRouted():
-                    if answer is not None and event.route.target != "program":
-                        self._waiting = "waiting for the first token"
-                        self._transcript.begin(self._entry(_routed(answer, event)))
-                        self.tick()
+                    self._route(event)
                 case TurnStatus():
                     self._waiting = event.text
                     self.tick()
-                case TurnThinking():
-                    self._arrived(event.pieces)
-                    self._transcript.write_thinking(event.text)
-                case TurnDelta():
-                    self._arrived(event.pieces)
-                    self._transcript.write(event.text)
+                case TurnNotice():
+                    self._notice(event.text)
                 case TurnEnded():
                     ended(event)
+                case _:
+                    self._take(event)
+
+    def _take(self, event: TurnThinking | TurnDelta | TurnToolCall) -> None:
+        """Show a piece of what the model says."""
+        match event:
+            case TurnThinking():
+                self._arrived(event.pieces)
+                self._transcript.write_thinking(event.text)
+            case TurnDelta():
+                self._arrived(event.pieces)
+                self._transcript.write(event.text)
+            case TurnToolCall():
+                self._arrived(0)
+                self._transcript.add_call(call_of(event.call))
+
+    def _route(self, event: TurnRouted) -> None:
+        if self.answer is None or event.route.target == "program":
+            return
+        self._waiting = "waiting for the first token"
+        route = event.route
+        answer = replace(self.answer, model=route.model, runtime=route.runtime, demonstration=route.demonstration)
+        self._transcript.begin(self._entry(answer))
+        self._begun = True
+        for notice in self.notices:
+            self._transcript.add_note(notice)
+        self.tick()
+
+    def _notice(self, text: str) -> None:
+        self.notices = (*self.notices, text)
+        if self._begun:
+            self._transcript.add_note(text)
 
     def _arrived(self, pieces: int) -> None:
         now = time.monotonic()
@@ -87,9 +120,3 @@ class TurnView:
         if text != self._shown:
             self._shown = text
             self._transcript.set_status(text)
-
-
-def _routed(answer: Message, event: TurnRouted) -> Message:
-    return replace(
-        answer, model=event.route.model, runtime=event.route.runtime, demonstration=event.route.demonstration
-    )

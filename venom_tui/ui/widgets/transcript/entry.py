@@ -29,6 +29,8 @@ class Entry:
     body: str
     tag: str = ""
     """What tells it from the others beside it; shown behind the title."""
+    tagged_well: bool = True
+    """Whether the tag says something good; else it is dimmed."""
     thinking: str = ""
     thought_s: float | None = None
     """Seconds that the thinking took."""

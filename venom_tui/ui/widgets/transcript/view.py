@@ -142,7 +142,7 @@ def pieces_of(entry: Entry, *, unfolded: bool = False) -> Iterator[Piece]:
 
 def title_piece(entry: Entry) -> Piece:
     """Return the line that tells who speaks."""
-    return Piece("title", Segment(f"{entry.title}\t{entry.tag}", "plain", gap=True))
+    return Piece("title", Segment(f"{entry.title}\t{'+' if entry.tagged_well else '-'}{entry.tag}", "plain", gap=True))
 
 
 def with_gap(segment: Segment) -> Segment:
@@ -213,12 +213,13 @@ def draw(piece: Piece, pen: Pen, *, selected: bool = False) -> list[Row]:
 
 def _title(text: str, pen: Pen, *, selected: bool) -> list[Row]:
     text, _, tag = text.rpartition("\t")
-    text, tag = clean(text.replace("\n", " ")), clean(tag)
+    style, tag = "$accent" if tag[:1] == "+" else "$text-muted", clean(tag[1:])
+    text = clean(text.replace("\n", " "))
     room = max(1, pen.width - len(MARGIN) - (cell_len(tag) + 2 if tag else 0))
     if cell_len(text) > room:
         text = set_cell_size(text, room - 1) + signs().ellipsis
     pointer = f"{signs().pointer} " if selected else MARGIN
-    parts = [(text, "bold $text-muted"), (f"  {tag}" if tag else "", "$accent")]
+    parts = [(text, "bold $text-muted"), (f"  {tag}" if tag else "", style)]
     return [pen.blank, pen.row(parts, lead=((pointer, "bold $accent"),))]
 
 

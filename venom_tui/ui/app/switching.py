@@ -1,0 +1,132 @@
+"""Switches to another model: what is going on is told while it loads, and a failure leaves the one before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.screen import ModalScreen
+from textual.worker import Worker
+
+from venom_tui.core.errors import VenomError
+from venom_tui.ui.dialogs.models import ModelPicker
+from venom_tui.ui.dialogs.notice import Notice
+from venom_tui.ui.dialogs.picker import Picker
+from venom_tui.ui.dialogs.waiting import Waiting
+from venom_tui.ui.workers import start
+
+if TYPE_CHECKING:
+    from venom_tui.core.core import Core
+    from venom_tui.core.types.model import ActiveModel, ModelInfo
+    from venom_tui.ui.app import VenomApp
+
+_SOON_S = 0.15
+"""What takes longer is waited for in a dialog."""
+
+
+class Switching:
+    """The switch that is going on, if one is."""
+
+    def __init__(self, app: VenomApp) -> None:
+        self._app = app
+        self._worker: Worker[None] | None = None
+        self.target: ModelInfo | None = None
+        """The model that is being switched to: what is asked now goes to it already."""
+
+    # ------------------------------------------------------------------ picking
+
+    def pick(self, words: str = "") -> None:
+        """Open the picker, filtered by `words`, or close it; what is chosen becomes active when it answers."""
+        app, core = self._app, self._app.core
+        if isinstance(app.screen, Picker) and app.screen.id == "models":
+            app.screen.dismiss(None)
+        elif core is None:
+            app.notify("Still starting: the models are looked for.", markup=False)
+        else:
+            while isinstance(app.screen, ModalScreen):  # a dialog is no place to pick models from
+                app.pop_screen()
+            back = self._way_back(core)
+            picker = ModelPicker("Models", core, words=words, note=back)
+            app.push_screen(picker, lambda key: self._picked(picker.model(key)))
+
+    def _picked(self, model: ModelInfo | None) -> None:
+        if model is not None:
+            self.switch_to(model)
+
+    def _way_back(self, core: Core) -> str:
+        name = core.settings.text("VENOM_PREVIOUS_MODEL")
+        return f"f9 goes back to {name}." if name else ""
+
+    def back(self) -> None:
+        """Switch to the model that was active before."""
+        core = self._app.core
+        if core is not None:
+            start(self._app, lambda: self._back(core), group="switch back", exclusive=True)
+
+    async def _back(self, core: Core) -> None:
+        name, runtime = (core.settings.text(key) for key in ("VENOM_PREVIOUS_MODEL", "VENOM_PREVIOUS_RUNTIME"))
+        if not name:
+            self._app.notify("No other model was active before.", markup=False)
+            return
+        self.switch_to(await core.models.find(name, runtime or None))
+
+    # ------------------------------------------------------------------ switching
+
+    def switch_to(self, model: ModelInfo) -> None:
+        """Load a model and make it active; a switch that is going on is given up for it."""
+        core = self._app.core
+        if core is not None:
+            self.cancel()
+            self._worker = start(self._app, lambda: self._switch(core, model), group="switch")
+
+    def cancel(self) -> bool:
+        """Give up the switch that is going on; return whether one was."""
+        if self._worker is None or self._worker.is_finished:
+            return False
+        self._worker.cancel()
+        return True
+
+    def give_up(self) -> bool:
+        """Give up the switch and say so; return whether one was going on."""
+        target = self.target
+        if not self.cancel():
+            return False
+        if target is not None:
+            self._app.notify(f"The switch to {target.name} was given up.", markup=False)
+        return True
+
+    async def _switch(self, core: Core, model: ModelInfo) -> None:
+        app = self._app
+        before = await core.models.active(settled=False)
+        if before is not None and (before.name, before.runtime) == (model.name, model.runtime) and model.loaded:
+            app.notify(f"{model.name} answers already.", markup=False)
+            return
+        dialog = Waiting(f"Switch to {model.name}", f"asking {model.runtime}", self.give_up)
+        soon = app.set_timer(_SOON_S, lambda: app.push_screen(dialog))
+        self.target = model
+        try:
+            active = await core.models.activate(model.name, model.runtime or None, status=dialog.tell)
+        except VenomError as failure:
+            watched = dialog.is_attached or not dialog.seen
+            dialog.done()
+            self._failed(model, before, failure, watched=watched)
+        else:
+            app.notify(f"{active.name} answers now.", markup=False)
+        finally:
+            soon.stop()
+            dialog.done()
+            if self.target is model:
+                self.target = None
+
+    def _failed(self, model: ModelInfo, before: ActiveModel | None, failure: VenomError, *, watched: bool) -> None:
+        """Tell why, in full where it was waited for, else in passing: somebody writes."""
+        stays = "" if before is None else f"{before.name} stays active."
+        title = f"{model.name} was not switched to"
+        if not watched:
+            self._app.complain(
+                VenomError(
+                    f"{title}: {failure.message}", hint=f"{failure.hint} {stays}", server_message=failure.server_message
+                )
+            )
+            return
+        lines = [failure.message, failure.server_message, failure.hint, *(["", stays] if stays else [])]
+        self._app.push_screen(Notice(title, [line for line in lines if line]))
