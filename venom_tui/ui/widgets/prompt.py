@@ -129,7 +129,7 @@ class Prompt(TextArea):
             event.prevent_default()
             self.post_message(self.EmptyKey(event.character))
             return
-        await act_in_order(self, event)
+        await act_in_order(self, event, screens_too=True)
 
     def action_send(self) -> None:
         """Send what is written."""

@@ -209,7 +209,7 @@ class Asking:
             self.notices[message.id] = view.notices
         for one in (view.user, message):
             if one is not None:
-                conversation.took(one)
+                conversation.took(one, stored=not event.store_error)
         self._followed = None
         conversation.transcript.end(conversation.entry(message))
         if event.store_error:

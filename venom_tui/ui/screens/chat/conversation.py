@@ -74,6 +74,8 @@ class Conversation:
         """Sessions whose answer ended while another one was open."""
         self.messages: tuple[Message, ...] = ()
         """What of the open session is loaded, without the answer that is being written."""
+        self._not_stored: frozenset[str] = frozenset()
+        """Messages that could not be written yet: the disk is full."""
 
     # ------------------------------------------------------------------ which session
 
@@ -253,8 +255,9 @@ class Conversation:
         """Return what the transcript shows of a message."""
         return self._entries((message,))[0]
 
-    def took(self, message: Message) -> None:
-        """Take notice of a message that was written in the open session."""
+    def took(self, message: Message, *, stored: bool) -> None:
+        """Take notice of a message that was written in the open session, and whether it is in the store."""
+        self._not_stored = self._not_stored - {message.id} if stored else self._not_stored | {message.id}
         known = [one.id for one in self.messages]
         if message.id in known:
             at = known.index(message.id)
@@ -300,8 +303,11 @@ class Conversation:
             return
         there = {message.id for message in messages}
         for message in self.messages:
-            if message.id not in there:
+            if message.id in self._not_stored - there:
+                messages.append(message)
+            elif message.id not in there:
                 self.transcript.remove_entry(message.id)
+        self._not_stored -= there
         for entry in self._entries(messages):
             self.transcript.put_last(entry)
         self.messages = tuple(messages)
