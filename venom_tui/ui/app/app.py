@@ -96,7 +96,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self._waiting: list[Listens] = []
         """Sections that are there before the core is."""
         self._life = CoreLife(
-            settings, self._bridge, opened=self._core_opened, ends=self._core_ends, failed=self._give_up
+            settings,
+            self._bridge,
+            opened=self._core_opened,
+            ends=self._core_ends,
+            gone=self._core_gone,
+            failed=self._give_up,
         )
         self._quitting = False
         self._interrupted_at = float("-inf")
@@ -130,7 +135,10 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self._quitting = True
         self.exit(return_code=failure.exit_code)
 
-    def _core_ends(self) -> None:
+    async def _core_ends(self, core: Core) -> None:
+        """Do what must be done with the core before it is closed."""
+
+    def _core_gone(self) -> None:
         self.core = None
 
     async def _core_opened(self, core: Core) -> None:

@@ -25,7 +25,8 @@ class CoreLife:
         settings: the settings.
         bridge: carries its events.
         opened: called when it is open.
-        ends: called before it is closed.
+        ends: called, and waited for, before it is closed.
+        gone: called when nobody may use it any more.
         failed: called with the reason where it could not be opened.
     """
 
@@ -35,13 +36,15 @@ class CoreLife:
         bridge: Bridge,
         *,
         opened: Callable[[Core], Awaitable[None]],
-        ends: Callable[[], None],
+        ends: Callable[[Core], Awaitable[None]],
+        gone: Callable[[], None],
         failed: Callable[[VenomError], None],
     ) -> None:
         self._settings = settings
         self._bridge = bridge
         self._opened = opened
         self._ends = ends
+        self._gone = gone
         self._failed = failed
         self._task: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
@@ -67,8 +70,9 @@ class CoreLife:
                 try:
                     await self._opened(core)
                     await self._closing.wait()
+                    await self._ends(core)
                 finally:
-                    self._ends()
+                    self._gone()
                     carrying.cancel()
                     await asyncio.wait({carrying})
         except VenomError as failure:
