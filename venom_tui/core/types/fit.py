@@ -161,6 +161,8 @@ class FitReport:
     """What is free for it where it would go."""
     evicts: tuple[str, ...] = ()
     """Names of the models that must leave first."""
+    leaving: tuple[tuple[str, str], ...] = ()
+    """The same with their runtimes: (runtime, name)."""
     loaded: bool = False
     """It is in memory already; what it holds counts as free for it."""
     gpus: tuple[GpuFit, ...] = ()

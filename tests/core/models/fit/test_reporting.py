@@ -12,6 +12,7 @@ from tests.sparse_models import gpt_oss
 from venom_tui.core.models.fit.reporting import Subject, report, unknown, verdict_of
 from venom_tui.core.models.fit.room import gpus_of, may_leave, place_of, room_of
 from venom_tui.core.resources.estimate.shape import ModelShape
+from venom_tui.core.resources.limits import Reserve
 from venom_tui.core.types.device import GuardSnapshot, MigDevice
 from venom_tui.core.types.fit import FitQuestion, FitReport, Quality, Verdict
 
@@ -118,7 +119,7 @@ def test_a_split_gpu_is_its_largest_part() -> None:
 
 
 def test_memory_that_is_to_be_kept_free() -> None:
-    (found,) = gpus_of(machine(gpu(free=5)), keep_free_bytes=2 * GIB)
+    (found,) = gpus_of(machine(gpu(free=5)), Reserve(2 * GIB))
     assert found.free_bytes == 3 * GIB
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from venom_tui.core.models.fit.room import place_of, room_of
@@ -10,7 +10,8 @@ from venom_tui.core.resources.estimate.estimate import Estimate, estimate
 from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.resources.estimate.utilization import utilization
 from venom_tui.core.resources.estimate.verdict import Judgement, Room, judge, least
-from venom_tui.core.types.device import GuardSnapshot
+from venom_tui.core.resources.limits import NO_RESERVE, Reserve
+from venom_tui.core.types.device import GuardSnapshot, LoadedModel
 from venom_tui.core.types.fit import ContextFit, FitQuestion, FitReport, Quality, UtilizationRange, Verdict
 
 CONTEXTS = (4096, 8192, 32_768, 131_072)
@@ -46,12 +47,18 @@ def unknown(name: str, runtime: str, question: FitQuestion, reason: str) -> FitR
 
 
 def report(
-    subject: Subject, snapshot: GuardSnapshot, correction: Correction, quality: Quality | None, keep_free_bytes: int = 0
+    subject: Subject,
+    snapshot: GuardSnapshot,
+    correction: Correction,
+    quality: Quality | None,
+    reserve: Reserve = NO_RESERVE,
+    leaving: Sequence[LoadedModel] | None = None,
 ) -> FitReport:
-    """Return what a model will cost and whether that fits now."""
+    """Return what a model will cost and whether that fits now; see `room_of` for `reserve` and `leaving`."""
     place = place_of(subject.kind, snapshot)
     found = _estimated(subject, subject.context, place, correction)
-    room, loaded = room_of(snapshot, (subject.runtime, subject.name), place=place, keep_free_bytes=keep_free_bytes)
+    itself = (subject.runtime, subject.name)
+    room, loaded = room_of(snapshot, itself, place=place, reserve=reserve, leaving=leaving)
     judgement, share = _judged(subject, found, room)
     parts = found.parts
     return FitReport(
@@ -76,6 +83,7 @@ def report(
         place=place,
         free_bytes=judgement.free_bytes,
         evicts=judgement.evicts,
+        leaving=tuple((one.runtime, one.name) for one in judgement.leaving),
         loaded=loaded is not None,
         gpus=room.gpus,
         chosen_gpus=judgement.gpus,
@@ -90,12 +98,12 @@ def report(
 
 
 def verdict_of(
-    subject: Subject, snapshot: GuardSnapshot, correction: Correction, keep_free_bytes: int = 0
+    subject: Subject, snapshot: GuardSnapshot, correction: Correction, reserve: Reserve = NO_RESERVE
 ) -> tuple[Verdict, int, tuple[str, ...]]:
     """Return verdict, likely bytes and who must leave: what a badge shows."""
     place = place_of(subject.kind, snapshot)
     found = _estimated(subject, subject.context, place, correction)
-    room, _ = room_of(snapshot, (subject.runtime, subject.name), place=place, keep_free_bytes=keep_free_bytes)
+    room, _ = room_of(snapshot, (subject.runtime, subject.name), place=place, reserve=reserve)
     judgement, _ = _judged(subject, found, room)
     return judgement.verdict, found.likely_bytes, judgement.evicts
 
@@ -134,7 +142,7 @@ def _for_vllm(subject: Subject, found: Estimate, room: Room) -> tuple[Judgement,
         later = utilization(found, room.without(leaving).gpus, heads)
         names = tuple(one.name for one in leaving)
         reason = f"It starts with {later.lowest:.2f} to {later.highest:.2f} once {', '.join(names)} left."
-        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, later.gpus, 1.0, free), later
+        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, later.gpus, 1.0, free, leaving), later
     if now.highest is None:
         return Judgement(Verdict.UNKNOWN, "No GPU can be counted.", free_bytes=free), now
     needs = f"It needs {found.likely_bytes / _GIB:.1f} GiB"

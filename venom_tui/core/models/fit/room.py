@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from venom_tui.core.resources.estimate.verdict import Held, Room
+from venom_tui.core.resources.limits import NO_RESERVE, Reserve
 from venom_tui.core.types.device import Gpu, GuardSnapshot, LoadedModel
 from venom_tui.core.types.fit import GpuFit
 
@@ -17,9 +18,9 @@ _LEAVE = frozenset({"embedded", "ollama", "llamacpp"})
 _FOR_EVER = datetime.max.replace(tzinfo=UTC)
 
 
-def gpus_of(snapshot: GuardSnapshot, keep_free_bytes: int = 0) -> tuple[GpuFit, ...]:
-    """Return what the GPUs have free; a split one (MIG) as its part with the most."""
-    return tuple(_gpu(gpu, keep_free_bytes) for gpu in snapshot.gpus)
+def gpus_of(snapshot: GuardSnapshot, reserve: Reserve = NO_RESERVE) -> tuple[GpuFit, ...]:
+    """Return what the GPUs have free, less what is kept free; a split one (MIG) as its part with the most."""
+    return tuple(_gpu(gpu, reserve.of_gpu(gpu.index)) for gpu in snapshot.gpus)
 
 
 def _gpu(gpu: Gpu, keep_free_bytes: int) -> GpuFit:
@@ -41,7 +42,12 @@ def _gpu(gpu: Gpu, keep_free_bytes: int) -> GpuFit:
 
 
 def room_of(
-    snapshot: GuardSnapshot, itself: tuple[str, str] | None, *, place: str, keep_free_bytes: int = 0
+    snapshot: GuardSnapshot,
+    itself: tuple[str, str] | None,
+    *,
+    place: str,
+    reserve: Reserve = NO_RESERVE,
+    leaving: Sequence[LoadedModel] | None = None,
 ) -> tuple[Room, LoadedModel | None]:
     """Return what is free for a model, and the model as it is loaded now, where it is.
 
@@ -49,14 +55,17 @@ def room_of(
         snapshot: the machine.
         itself: runtime and name of the model; what it holds counts as free for it.
         place: where it would go: who holds nothing there need not leave.
-        keep_free_bytes: of each GPU's memory, for other programs.
+        reserve: what is kept free for other programs, and which models stay.
+        leaving: the models that may leave, in that order; None: those that nobody keeps, the next to expire first.
     """
     loaded = next((one for one in snapshot.loaded if (one.runtime, one.name) == itself), None)
-    others = [one for one in snapshot.loaded if one is not loaded and may_leave(one)]
-    others.sort(key=lambda one: one.expires_at or _FOR_EVER)
-    held = [_held(one, snapshot.gpus) for one in others]
+    if leaving is None:
+        others = [one for one in snapshot.loaded if one is not loaded and may_leave(one) and not reserve.keeps(one)]
+        leaving = sorted(others, key=lambda one: one.expires_at or _FOR_EVER)
+    held = [_held(one, snapshot.gpus) for one in leaving]
     held = [one for one in held if (one.gpu_bytes if place == "gpu" else one.ram_bytes)]
-    room = Room(gpus_of(snapshot, keep_free_bytes), snapshot.host.ram_available_bytes, tuple(held))
+    ram = snapshot.host.ram_available_bytes
+    room = Room(gpus_of(snapshot, reserve), None if ram is None else max(0, ram - reserve.ram_bytes), tuple(held))
     return (room if loaded is None else room.without((_held(loaded, snapshot.gpus),))), loaded
 
 
@@ -73,7 +82,7 @@ def _held(model: LoadedModel, gpus: Sequence[Gpu]) -> Held:
     ram = model.measured_bytes
     if ram is None and model.reported_bytes is not None:
         ram = max(0, model.reported_bytes - (model.reported_vram_bytes or 0))
-    return Held(model.name, on_gpus, ram or 0)
+    return Held(model.name, on_gpus, ram or 0, model.runtime)
 
 
 def place_of(kind: str, snapshot: GuardSnapshot) -> str:

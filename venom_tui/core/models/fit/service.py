@@ -21,6 +21,7 @@ from venom_tui.core.models.registry import ModelRegistry
 from venom_tui.core.resources.estimate.elements import known_kv_types
 from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.resources.here import is_here
+from venom_tui.core.resources.limits import Limits, Reserve
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
@@ -76,6 +77,7 @@ class FitService:
         events: EventBus,
     ) -> None:
         self._settings = settings
+        self._limits = Limits(settings)
         self._runtimes = runtimes
         self._registry = registry
         self._guard = guard
@@ -136,9 +138,18 @@ class FitService:
         return await self.report_of(model, context=context, kv_type=kv_type, parallel=parallel)
 
     async def report_of(
-        self, model: ModelInfo, *, context: int | None = None, kv_type: str | None = None, parallel: int = 1
+        self,
+        model: ModelInfo,
+        *,
+        context: int | None = None,
+        kv_type: str | None = None,
+        parallel: int = 1,
+        reserve: Reserve | None = None,
+        leaving: Sequence[LoadedModel] | None = None,
     ) -> FitReport:
         """Return the same of a model that is here.
+
+        `reserve` and `leaving` say what is kept free and who may leave; None: what the settings say, who nobody keeps.
 
         Raises:
             UsageError: one of the numbers is not legal.
@@ -150,7 +161,8 @@ class FitService:
             return unknown(model.name, model.runtime, question, shape)
         snapshot = await self._snapshot()
         subject = self._subject(model, kind, shape, question, snapshot)
-        return report(subject, snapshot, self._ledger.correction, self._ledger.quality(shape.architecture))
+        quality = self._ledger.quality(shape.architecture)
+        return report(subject, snapshot, self._ledger.correction, quality, reserve or self._limits.reserve(), leaving)
 
     async def _report_remote(self, name: str, context: int | None, kv_type: str | None, parallel: int) -> FitReport:
         found = await self._remote.find(name, self._registry.provider_of(name))
@@ -158,7 +170,8 @@ class FitService:
         snapshot = await self._snapshot()
         chosen = context or min(_USUAL, found.shape.context_length or _USUAL)
         subject = Subject(found.name, "", found.kind, found.shape, chosen, question)
-        return report(subject, snapshot, self._ledger.correction, self._ledger.quality(found.shape.architecture))
+        quality = self._ledger.quality(found.shape.architecture)
+        return report(subject, snapshot, self._ledger.correction, quality, self._limits.reserve())
 
     # ------------------------------------------------------------------ lists
 
@@ -190,6 +203,7 @@ class FitService:
     def _judge_all(self, snapshot: GuardSnapshot) -> bool:
         """Judge the wanted models anew; return whether a badge is another one."""
         found: dict[Key, FitBadge] = {}
+        reserve = self._limits.reserve()
         for key, model in self._wanted.items():
             shape = self._shapes.known(model)
             if shape is None:
@@ -199,7 +213,7 @@ class FitService:
                 continue
             kind = self._kind_of(model.runtime)
             subject = self._subject(model, kind, shape, _question(kind, None, None, 1), snapshot)
-            verdict, likely, evicts = verdict_of(subject, snapshot, self._ledger.correction)
+            verdict, likely, evicts = verdict_of(subject, snapshot, self._ledger.correction, reserve)
             loaded = any((one.runtime, one.name) == key for one in snapshot.loaded)
             found[key] = FitBadge(verdict, likely, evicts, loaded)
         changed = {key: _shown(badge) for key, badge in found.items()} != {

@@ -21,6 +21,7 @@ class Held:
     gpu_bytes: Mapping[int, int] = field(default_factory=dict)
     """Index of a GPU -> what it holds there."""
     ram_bytes: int = 0
+    runtime: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Judgement:
     gpu_share: float | None = None
     free_bytes: int | None = None
     """What is free where it would go, before anything leaves."""
+    leaving: tuple[Held, ...] = ()
+    """The models behind `evicts`."""
 
 
 def judge(estimate: Estimate, room: Room, *, splits: bool = True) -> Judgement:
@@ -80,7 +83,7 @@ def _in_ram(estimate: Estimate, room: Room) -> Judgement:
     if leaving:
         reason = f"{_gib(need)} GiB, {_gib(free)} are free; {_names(leaving)} must leave first."
         names = tuple(one.name for one in leaving)
-        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, gpu_share=0.0, free_bytes=free)
+        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, gpu_share=0.0, free_bytes=free, leaving=leaving)
     return Judgement(Verdict.DOES_NOT_FIT, f"{_gib(need - free)} GiB of RAM are missing.", free_bytes=free)
 
 
@@ -101,7 +104,7 @@ def _on_gpus(estimate: Estimate, room: Room, splits: bool) -> Judgement:
         reason = f"{_gib(estimate.likely_bytes)} GiB, {_gib(free)} are free; {_names(leaving)} must leave first."
         names = tuple(one.name for one in leaving)
         indices = tuple(gpu.index for gpu in there)
-        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, indices, 1.0, free)
+        return Judgement(Verdict.FITS_AFTER_EVICTION, reason, names, indices, 1.0, free, leaving)
     if splits:
         partly = _partly(estimate, counted, room.ram_bytes, free)
         if partly is not None:
