@@ -66,6 +66,7 @@ class Measured:
     rest_cpu: float
     """Share of a core, from half a second after the answer on."""
     rest_bytes: int
+    """Of writes that changed nothing on the screen: the header's memory figure may change."""
     pss_mb: float
     stalls: list[float]
 
@@ -120,7 +121,8 @@ def measure(case: Case, tokens: int, rate: float) -> Measured:
             terminal.ended_at()
         begin, end = server.sent()[0], server.sent()[-1]
         noted = json.loads(out.read_text(encoding="utf-8"))
-    stalls = [took for at, took in noted if begin <= at <= end + 1.0]
+    # From a second before the first token, in which the request is made, until a second after the last.
+    stalls = [took for at, took in noted if begin - 1.0 <= at <= end + 1.0]
     return Measured(**{**measured.__dict__, "stalls": stalls})
 
 
@@ -152,7 +154,7 @@ def follow(terminal: Meter, server: PacedServer, tokens: int, typed: str) -> Mea
         lag=None if shown is None else shown - sent[-1],
         bytes_written=terminal.bytes_between(sent[0], sent[-1] + 0.5),
         rest_cpu=track.between(rest_begin, rest_end) / (rest_end - rest_begin),
-        rest_bytes=terminal.bytes_between(rest_begin, rest_end),
+        rest_bytes=sum(size for size, rows in terminal.writes_between(rest_begin, rest_end) if not rows),
         pss_mb=pss_mb(terminal.process.pid),
         stalls=[],
     )
@@ -172,8 +174,8 @@ def tell(figures: Figures, found: Measured) -> None:
     worst = max(found.stalls, default=0.0) * 1000
     over = sum(1 for took in found.stalls if took > 0.02)
     figures.most("longest stall of the loop, CPU", worst, 50, "ms", note=f"{over} over 20 ms")
-    figures.most("CPU at rest, half a second later", found.rest_cpu * 100, 1, "%")
-    figures.most("bytes at rest, half a second later", found.rest_bytes, 0)
+    figures.most("at rest half a second later, CPU", found.rest_cpu * 100, 1, "%")
+    figures.most("at rest half a second later, idle bytes", found.rest_bytes, 0)
     figures.tell("memory of the process, PSS", f"{found.pss_mb:.0f} MB")
 
 

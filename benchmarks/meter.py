@@ -90,6 +90,20 @@ class Meter(Terminal):
                 return at
         return None
 
+    def writes_between(self, begin: float, end: float) -> list[tuple[int, list[str]]]:
+        """Return the size of each write between two moments with the rows that it changed."""
+        lines: list[str] = []
+        writes: list[tuple[int, list[str]]] = []
+        last = 0
+        for at, screen in self.frames(max((at for at, _ in self.arrivals if at < begin), default=0.0)):
+            if at > end:
+                break
+            shown, size = screen.lines(), self._read_until(at)
+            if at >= begin:
+                writes.append((size - last, [line for line, other in zip(shown, lines, strict=True) if line != other]))
+            lines, last = shown, size
+        return writes
+
     def painted_at(self) -> float:
         """Return the moment of the first paint."""
         at = self.shown_at(lambda lines: len("".join("".join(lines).split())) >= PAINTED_CELLS)

@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks.figures import Figures, median
 from benchmarks.meter import FLOOR, PROGRAM, Meter
 from benchmarks.processes import cpu_seconds, pss_mb
-from tests.terminal.harness import REPOSITORY, Screen
+from tests.terminal.harness import REPOSITORY
 
 READY = r"smollm2-135m @ embedded"
 """What the header says once it is known which model answers."""
@@ -87,20 +87,12 @@ def rest(argv: list[str], seconds: float, *, ready: str | None) -> tuple[float, 
     with Meter(argv) as terminal:
         terminal.wait_for(ready or "row 19")
         terminal.wait_quiet(3.0)
-        begin, before, size = time.monotonic(), terminal.cpu, terminal.size
+        begin, before = time.monotonic(), terminal.cpu
         time.sleep(seconds)
-        share = (terminal.cpu - before) / (time.monotonic() - begin)
+        end = time.monotonic()
+        share = (terminal.cpu - before) / (end - begin)
         memory = pss_mb(terminal.process.pid)
-        writes: list[tuple[int, list[str]]] = []
-        shown = Screen(terminal.columns, terminal.rows)
-        shown.feed(terminal.output[:size])
-        last = shown.lines()
-        for at, screen in terminal.frames(begin):
-            lines = screen.lines()
-            changed = [line for line, other in zip(lines, last, strict=True) if line != other]
-            count = terminal.bytes_between(at - 1e-9, at)
-            writes.append((count, changed))
-            last = lines
+        writes = terminal.writes_between(begin, end)
         terminal.send("ctrl+q")
         terminal.ended_at()
         return share, writes, memory
