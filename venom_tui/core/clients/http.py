@@ -7,7 +7,7 @@ import json
 import math
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -173,8 +173,8 @@ def _no_address(address: str, error: Exception | None) -> RuntimeUnavailable:
     return RuntimeUnavailable(f"{sanitize_line(address, 120)} is no address of a server.", server_message=words)
 
 
-async def read_json(response: httpx.Response, who: str) -> Any:
-    """Return the JSON of a whole answer of a streamed response.
+async def read_json(response: httpx.Response, who: str, read: Callable[[bytes], Any] = json.loads) -> Any:
+    """Return what `read` makes of the JSON of a whole answer of a streamed response.
 
     Raises:
         RuntimeFailure: the status is no success.
@@ -185,7 +185,7 @@ async def read_json(response: httpx.Response, who: str) -> Any:
         raise status_error(response, body, who)
     try:
         # A large one would hold the loop up for as long as a screen takes to be drawn.
-        return json.loads(body) if len(body) < _LARGE_JSON else await asyncio.to_thread(json.loads, body)
+        return read(body) if len(body) < _LARGE_JSON else await asyncio.to_thread(read, body)
     except (ValueError, RecursionError):
         raise BadAnswer(
             f"{who} answered with something that is not JSON.", server_message=sanitize_line(_text(body), 200)

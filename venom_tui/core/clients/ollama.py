@@ -7,16 +7,18 @@ nanoseconds; what is zero is left out.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 import httpx
 
-from venom_tui.core.clients.http import error_of_words, read_body, server_words, status_error
+from venom_tui.core.clients.http import HttpPool, error_of_words, read_body, read_json, server_words, status_error
 from venom_tui.core.clients.ndjson import NdjsonDecoder
 from venom_tui.core.clients.server import ServerClient
 from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
@@ -57,6 +59,11 @@ class OllamaModel:
 class OllamaClient(ServerClient):
     """Talks to one Ollama."""
 
+    def __init__(self, pool: HttpPool, base_url: str, *, who: str, api_key: str | None = None) -> None:
+        super().__init__(pool, base_url, who=who, api_key=api_key)
+        self._listed: dict[str, tuple[bytes, list[OllamaModel]]] = {}
+        """Path -> digest of the last answer, and what it listed."""
+
     async def version(self, *, timeout_s: float = 3.0) -> str:
         """Return its version."""
         answer = await self.get("/api/version", timeout_s=timeout_s)
@@ -66,12 +73,24 @@ class OllamaClient(ServerClient):
         return sanitize_line(version, 40)
 
     async def tags(self, *, timeout_s: float = 5.0) -> list[OllamaModel]:
-        """Return the models that are installed."""
-        return self._models(await self.get("/api/tags", timeout_s=timeout_s))
+        """Return the models that are installed; the same list while the answer is the same."""
+        return await self._list("/api/tags", timeout_s)
 
     async def ps(self, *, timeout_s: float = 5.0) -> list[OllamaModel]:
-        """Return the models that are loaded (not one that is just being loaded)."""
-        return self._models(await self.get("/api/ps", timeout_s=timeout_s))
+        """Return the models that are loaded (not one that is just being loaded), as `tags` does."""
+        return await self._list("/api/ps", timeout_s)
+
+    async def _list(self, path: str, timeout_s: float) -> list[OllamaModel]:
+        def read(body: bytes) -> list[OllamaModel]:
+            digest = hashlib.blake2b(body).digest()
+            known = self._listed.get(path)
+            if known is None or known[0] != digest:
+                known = self._listed[path] = (digest, self._models(json.loads(body)))
+            return known[1]
+
+        async with self._answer("GET", path, None, timeout_s, None) as response:
+            found: list[OllamaModel] = await read_json(response, self.who, read)
+            return found
 
     async def show(self, name: str, *, timeout_s: float = 10.0) -> dict[str, Any]:
         """Return what the server knows of a model: template, parameters, capabilities, the header of its file.
@@ -310,14 +329,14 @@ def _model(row: dict[str, Any]) -> OllamaModel | None:
         name=sanitize_line(name, 350),
         digest=_word(row.get("digest")),
         size_bytes=_count(row.get("size")),
-        format=_word(details.get("format")),
-        family=_word(details.get("family")),
-        parameter_size=_word(details.get("parameter_size")),
-        quantization=_word(details.get("quantization_level")),
+        format=_common_word(details.get("format")),
+        family=_common_word(details.get("family")),
+        parameter_size=_common_word(details.get("parameter_size")),
+        quantization=_common_word(details.get("quantization_level")),
         context_length=_count(row.get("context_length")) or _count(details.get("context_length")),
         capabilities=None
         if not isinstance(capabilities, list)
-        else tuple(sanitize_line(str(name), 40) for name in capabilities),
+        else tuple([_common_line(str(name), 40) for name in capabilities]),
         modified_at=parse_time(row.get("modified_at"))[0],
         remote_host=_word(row.get("remote_host")),
         size_vram_bytes=_count(row.get("size_vram"), zero=True),
@@ -326,8 +345,16 @@ def _model(row: dict[str, Any]) -> OllamaModel | None:
     )
 
 
+_common_line = lru_cache(maxsize=2048)(sanitize_line)
+"""For what thousands of models have in common."""
+
+
 def _word(value: object) -> str | None:
     return sanitize_line(value, 200) if isinstance(value, str) and value else None
+
+
+def _common_word(value: object) -> str | None:
+    return _common_line(value, 200) if isinstance(value, str) and value else None
 
 
 def _count(value: object, *, zero: bool = False) -> int | None:

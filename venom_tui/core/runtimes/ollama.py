@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
 from venom_tui.core.clients.addresses import shown_address
@@ -59,6 +59,8 @@ class OllamaRuntime(Runtime):
         self._pins = keep_alive.startswith("-")
         """Whether that keeps models for ever; anything else would take back that somebody else does."""
         self._loaded: tuple[OllamaModel, ...] = ()
+        self._listed: tuple[list[OllamaModel], list[OllamaModel]] | None = None
+        """The answers of which the models were made: the client hands the same ones out while they are the same."""
         self._automatic: dict[str, int] = {}
         """Models that we had loaded with the server's own choice of a context -> that context."""
         self._stand_ins: dict[str, str] = {}
@@ -106,7 +108,10 @@ class OllamaRuntime(Runtime):
         await self._learn_files(ps)
         self._loaded = tuple(ps)
         loaded = {row.name: row for row in self._loaded}
-        self._models = tuple(_info(row, self.id, loaded.get(row.name)) for row in tags)
+        if self._listed is None or self._listed[0] is not tags or self._listed[1] is not ps:
+            # Of thousands of models it takes longer than the event loop may be held up.
+            self._models = await asyncio.to_thread(_infos, tags, self.id, loaded, self._models)
+            self._listed = (tags, ps)
         count = len(self._models)
         held = ", ".join(loaded) or "none"
         self._reachable(
@@ -258,6 +263,15 @@ def _chosen(model: ModelInfo, parameters: GenerationParameters) -> int | None:
     """Return the context that was chosen, no longer than the model was trained for: so it is loaded in any case."""
     chosen, trained = parameters.context_length, model.context_length
     return chosen if chosen is None or trained is None else min(chosen, trained)
+
+
+def _infos(
+    rows: Sequence[OllamaModel], runtime_id: str, loaded: Mapping[str, OllamaModel], before: Sequence[ModelInfo]
+) -> tuple[ModelInfo, ...]:
+    """Return models; one that is as it was before is the same object, so that others see that at once."""
+    known = {model.name: model for model in before}
+    made = (_info(row, runtime_id, loaded.get(row.name)) for row in rows)
+    return tuple(old if (old := known.get(model.name)) == model else model for model in made)
 
 
 def _info(row: OllamaModel, runtime_id: str, held: OllamaModel | None) -> ModelInfo:

@@ -210,6 +210,8 @@ class Candidate:
     about: str
     """What it is good for, in a few words."""
     installed: bool = False
+    runtime: str = ""
+    """Id of the runtime that has it, where it is installed."""
     as_of: str = ""
     """Date of the facts of a model that is not here."""
     evicts: tuple[str, ...] = ()

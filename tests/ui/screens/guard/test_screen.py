@@ -85,7 +85,8 @@ async def test_up_and_down_move_between_gpus_and_the_details_follow(guard: OpenG
         await shown.until(lambda: "── GPU 2 · H100" in shown.text)
         await shown.press("G")
         await shown.until(lambda: "reported 11.0 GiB" in shown.squeezed)
-        assert "VRAM 12.0 GiB" in shown.squeezed and "measured ? this user may not read it" in shown.squeezed
+        assert "VRAM 12.0 GiB, as its runtime says" in shown.squeezed
+        assert "RAM ? this user may not read it" in shown.squeezed
         await shown.press("g")
         await shown.until(lambda: "31 % of 64 CPUs" in shown.text)
 
@@ -212,13 +213,13 @@ async def test_loaded_models(guard: OpenGuard) -> None:
     soon = replace(MODEL, expires_at=datetime.now(UTC) + timedelta(minutes=4, seconds=30))
     unknown = LoadedModel("x", "vllm")
     async with guard(snapshot([gpu()], loaded=(pinned, soon, unknown)), 120, 40) as (shown, _):
-        assert shown.line("llama3.2") == "● llama3.2 ⚑ ollama 2.0 3.0 ? 8,192 77"
-        assert shown.line("● x") == "● x vllm ? ? ? ? ?"
+        assert shown.line("llama3.2") == "● llama3.2 ⚑ ollama 2.0 3.0 ? ? 8,192 never 77"
+        assert shown.line("● x") == "● x vllm ? ? ? ? ? - ?"
         await shown.press("j")
         await shown.until(lambda: "never: it is pinned" in shown.text)
         await shown.press("j")
         await shown.until(lambda: "expires in 4 m" in shown.squeezed)
-        assert "Reported: what its runtime says." in await facts(shown)
+        assert "Reported: what its runtime says that it takes." in await facts(shown)
 
 
 async def test_figures_are_renewed_only_where_they_changed(guard: OpenGuard) -> None:

@@ -40,6 +40,7 @@ class Ledger:
         self._shape_of = shape_of
         self._clock = clock
         self._records: list[EstimateRecord] = []
+        self._qualities: tuple[Quality, ...] | None = None
         self._watched: dict[_Load, _Watched] = {}
         self._noted: set[_Load] = set()
 
@@ -47,6 +48,7 @@ class Ledger:
         """Read what was kept; what cannot be read is not known."""
         try:
             self._records = await self._store.all()
+            self._qualities = None
         except StoreError:
             return
 
@@ -65,8 +67,10 @@ class Ledger:
 
     def qualities(self) -> tuple[Quality, ...]:
         """Return the same for every architecture that was measured, by name."""
-        names = sorted({record.architecture for record in self._records})
-        return tuple(found for name in names if (found := self.quality(name)) is not None)
+        if self._qualities is None:
+            names = sorted({record.architecture for record in self._records})
+            self._qualities = tuple(found for name in names if (found := self.quality(name)) is not None)
+        return self._qualities
 
     async def take(self, snapshot: GuardSnapshot) -> None:
         """Note the models that have been loaded long enough to be measured."""
@@ -119,6 +123,7 @@ class Ledger:
             source=source,
         )
         self._records.append(record)
+        self._qualities = None
         try:
             await self._store.add(record)
         except StoreError:

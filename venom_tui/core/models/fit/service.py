@@ -12,6 +12,7 @@ from venom_tui.core.errors import ModelNotFound, UsageError
 from venom_tui.core.events import EventBus, FitsChanged, GuardSampled
 from venom_tui.core.models.fit.better import known_candidates
 from venom_tui.core.models.fit.ledger import Ledger
+from venom_tui.core.models.fit.offered import candidates, wanted
 from venom_tui.core.models.fit.remote import RemoteShapes
 from venom_tui.core.models.fit.reporting import Subject, report, unknown, verdict_of
 from venom_tui.core.models.fit.room import place_of, room_of
@@ -46,6 +47,8 @@ _FRESH = timedelta(seconds=10)
 _LEARN_AT_ONCE = 3
 """Models whose shapes are looked for at the same time, for badges."""
 _BADGES_EVERY_S = 5.0
+_OFFERED, _LOOKED_AT = 8, 60
+"""Models of this machine that are offered, and those that are looked at for that, the largest first."""
 _GIB = 1024**3
 _USUAL = 8192
 _LONGEST = 100_000_000
@@ -154,7 +157,7 @@ class FitService:
         Raises:
             UsageError: one of the numbers is not legal.
         """
-        kind = self._kind_of(model.runtime)
+        kind = self.kind_of(model.runtime)
         question = _question(kind, context, kv_type, parallel)
         shape = await self._shapes.of(model)
         if isinstance(shape, str):
@@ -211,7 +214,7 @@ class FitService:
             if isinstance(shape, str):
                 found[key] = FitBadge(Verdict.UNKNOWN)
                 continue
-            kind = self._kind_of(model.runtime)
+            kind = self.kind_of(model.runtime)
             subject = self._subject(model, kind, shape, _question(kind, None, None, 1), snapshot)
             verdict, likely, evicts = verdict_of(subject, snapshot, self._ledger.correction, reserve)
             loaded = any((one.runtime, one.name) == key for one in snapshot.loaded)
@@ -240,17 +243,32 @@ class FitService:
 
     async def _installed(self, models: Sequence[ModelInfo]) -> list[Candidate]:
         """Return the models that are here and fit, the largest first."""
-        found = []
-        for model in models:
-            if model.demonstration or model.error or not model.runtime:
-                continue
+        usable = [one for one in models if one.runtime and not (one.demonstration or one.error or one.remote_host)]
+        usable.sort(key=lambda one: -(one.size_bytes or 0))
+        found: list[Candidate] = []
+        for model in usable[:_LOOKED_AT]:
             made = await self.report_of(model)
             if made.verdict in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION) and made.likely_bytes is not None:
                 found.append(_candidate(model, made))
-        return sorted(found, key=lambda one: -one.size_bytes)
+            if len(found) == _OFFERED:
+                break
+        return found
+
+    async def offered(self) -> tuple[list[Candidate], list[str]]:
+        """Return what hub and library offer now that fits this machine, and why one of them could not be asked.
+
+        Asks outside: only for a user who opens it. Of the models that could fit the headers are read.
+        """
+        offers = await self._registry.trending()
+        snapshot = await self._snapshot()
+        kinds = {self.kind_of(one) for one, state in self._runtimes.states().items() if state in _ANSWERS}
+        room, _ = room_of(snapshot, None, place=place_of("ollama", snapshot))
+        most = max([gpu.free_bytes or 0 for gpu in room.gpus if not gpu.reason] or [room.ram_bytes or 0])
+        found = await candidates(wanted(offers, most, kinds), self._remote.find, snapshot, self._ledger.correction)
+        return found, [one.error for one in offers if one.error]
 
     def _is_ollama(self, runtime_id: str, state: RuntimeState) -> bool:
-        return state in _ANSWERS and self._kind_of(runtime_id) == "ollama"
+        return state in _ANSWERS and self.kind_of(runtime_id) == "ollama"
 
     # ------------------------------------------------------------------ how good they have been
 
@@ -290,7 +308,7 @@ class FitService:
             return latest
         return await self._guard.snapshot()
 
-    def _kind_of(self, runtime_id: str) -> str:
+    def kind_of(self, runtime_id: str) -> str:
         """Return the kind of a runtime; weights that no runtime here serves would be vLLM's."""
         if not runtime_id:
             return "vllm"
@@ -358,5 +376,6 @@ def _candidate(model: ModelInfo, made: FitReport) -> Candidate:
         context_length=made.context_length or 0,
         about=about,
         installed=True,
+        runtime=model.runtime,
         evicts=made.evicts,
     )

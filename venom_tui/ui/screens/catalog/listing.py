@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from rich.cells import cell_len
-
 from venom_tui.ui.screens.catalog.order import SORTS, Sort, in_order
 from venom_tui.ui.screens.catalog.query import Chosen, Query, parse
 from venom_tui.ui.screens.catalog.row import Row
@@ -47,7 +45,7 @@ class Listing:
     def take(self, rows: Sequence[Row]) -> None:
         """Take other rows, which stand by name; those that are gone are no longer selected."""
         self.known = {row.key: row for row in rows}
-        self.longest = max((cell_len(row.model.name) for row in rows), default=0)
+        self.longest = max((row.width for row in rows), default=0)
         self.selected = self.selected.intersection(self.known)
         self._put_in_order()
 

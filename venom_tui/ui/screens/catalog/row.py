@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+
+from rich.cells import cell_len
 
 from venom_tui.core.types.model import ModelInfo
 
@@ -30,6 +33,8 @@ class Row:
     places: str
     """Runtime and provider, folded, each on its line: plain words are looked for where these begin."""
     name_order: Order
+    width: int
+    """Cells of the name."""
     parameters: float | None
     """Number of parameters; None where it is not known or is not one number."""
 
@@ -56,30 +61,33 @@ def renewed(models: Iterable[ModelInfo], known: Mapping[str, Row]) -> list[Row]:
 
 def row_of(model: ModelInfo) -> Row:
     """Work out the row of one model."""
-    parts = (
-        model.name,
-        model.quantization,
-        model.architecture,
-        model.parameter_size,
-        *(model.capabilities or ()),
-        abilities(model),
-    )
+    facts = (model.quantization, model.architecture, model.parameter_size, *(model.capabilities or ()))
     return Row(
         key=key_of(model),
         model=model,
-        text="\n".join(part for part in parts if part).casefold(),
+        text=f"{model.name.casefold()}\n{_folded(*facts, abilities(model))}",
         # Else `llama` would find all that ollama has.
-        places=f"\n{place_of(model)}\n{model.provider}".casefold(),
+        places=_folded("", place_of(model), model.provider),
         name_order=order_of(model.name),
+        width=cell_len(model.name),
         parameters=parameters_of(model.parameter_size),
     )
 
 
+@lru_cache(maxsize=4096)
+def _folded(*parts: str | None) -> str:
+    """Return what thousands of models have in common, a line each."""
+    return "\n".join([part for part in parts if part is not None]).casefold()
+
+
 def order_of(text: str) -> Order:
     """Return what texts with numbers in them are sorted by."""
-    return tuple(int(part) if at % 2 else part for at, part in enumerate(_DIGITS.split(text.casefold())))
+    parts: list[str | int] = [*_DIGITS.split(text.casefold())]
+    parts[1::2] = map(int, parts[1::2])
+    return tuple(parts)
 
 
+@lru_cache(maxsize=4096)
 def parameters_of(text: str | None) -> float | None:
     """Return `8.0B` as a number; None for what is not known or not one number (`8x7B`)."""
     found = _PARAMETERS.fullmatch(text.strip()) if text else None

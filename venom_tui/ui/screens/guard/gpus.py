@@ -7,13 +7,11 @@ from functools import lru_cache, partial
 
 from textual.content import Content
 
-from venom_tui.core.types.device import Gpu, GpuProcess
+from venom_tui.core.types.device import Gpu, GpuProcess, MigDevice
 from venom_tui.ui.screens.guard.view import (
     LABEL,
-    Fact,
     View,
     amount,
-    fact_lines,
     graph_rows,
     graph_width,
     head,
@@ -21,10 +19,9 @@ from venom_tui.ui.screens.guard.view import (
     muted,
     reason_rows,
     reasons_of,
-    said,
     share,
 )
-from venom_tui.ui.text import clean, gib, literal, signs, sparkline, truncate_middle
+from venom_tui.ui.text import clean, gib, literal, signs, size, sparkline, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out, titles
 from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.live_rows import Row, still
@@ -71,12 +68,16 @@ def gpu_rows(view: View) -> Iterator[Row]:
         columns = _columns(width - 2)
         return head(title, columns, fit_columns(columns, width - 2) if gpus else (), width)
 
+    others = view.snapshot.unavailable.get("nvidia")
+
     yield Row(still("gpus"), rule)
     if not gpus:
         why = view.snapshot.unavailable.get("gpus", "none was found")
         yield Row("gpus", lambda width: literal(f"  {signs().unknown} {why}", "$text-muted"))
     for gpu in gpus:
         yield Row(gpu_key(gpu), partial(_line, gpu, view))
+    if others is not None:
+        yield muted(f" {signs().unknown} NVIDIA: {others}")
 
 
 def _line(gpu: Gpu, view: View, width: int) -> Content:
@@ -101,8 +102,8 @@ def _line(gpu: Gpu, view: View, width: int) -> Content:
     ]
     if gpu.stale_since is not None:
         cells[_BAR] = Content(f"{signs().warning} {view.age(gpu.stale_since)} old")
-        return Content.assemble(" ", lay_out(cells, columns, shown)).stylize("$text-muted")
-    return Content.assemble(" ", lay_out(cells, columns, shown))
+    line = Content.assemble(" ", lay_out(cells, columns, shown))
+    return line.stylize("$text-muted") if gpu.stale_since is not None or gpu.usable is False else line
 
 
 def _sign(gpu: Gpu) -> Content:
@@ -110,9 +111,9 @@ def _sign(gpu: Gpu) -> Content:
         return Content.styled(signs().failed, "$error")
     if gpu.stale_since is not None:
         return Content.styled(signs().warning, "$warning")
-    if any(_is_ours(process) for process in gpu.processes):
+    if any(_is_ours(process) for process in all_processes(gpu)):
         return Content.styled(signs().loaded, "$success")
-    return Content.styled(signs().installed, "$text-muted")
+    return Content.styled("-" if gpu.usable is False else signs().installed, "$text-muted")
 
 
 def _bar(gpu: Gpu, width: int) -> Content:
@@ -125,7 +126,15 @@ def _bar(gpu: Gpu, width: int) -> Content:
 
 def lost_reason(gpu: Gpu) -> str | None:
     """Return why nothing is known of a GPU, None where something is."""
-    figures = (gpu.memory_total_bytes, gpu.utilization_percent, gpu.temperature_c, gpu.power_w)
+    figures = (
+        gpu.memory_total_bytes,
+        gpu.utilization_percent,
+        gpu.memory_utilization_percent,
+        gpu.temperature_c,
+        gpu.power_w,
+        gpu.power_limit_w,
+        gpu.clock_core_mhz,
+    )
     if any(value is not None for value in figures):
         return None
     return gpu.unavailable.get("memory_total_bytes") or "the driver tells nothing of it"
@@ -146,7 +155,16 @@ def series(gpu: Gpu, figure: str) -> str:
 
 def ours_bytes(gpu: Gpu) -> int:
     """Return the memory of the processes that hold models of known runtimes."""
-    return sum(process.memory_bytes or 0 for process in gpu.processes if _is_ours(process))
+    return sum(process.memory_bytes or 0 for process in all_processes(gpu) if _is_ours(process))
+
+
+def all_processes(gpu: Gpu) -> tuple[GpuProcess, ...]:
+    """Return the processes of a GPU and of its parts, each once."""
+    if not gpu.mig_devices:
+        return gpu.processes
+    known = {process.pid for process in gpu.processes if process.pid is not None}
+    more = [process for part in gpu.mig_devices for process in part.processes if process.pid not in known]
+    return (*gpu.processes, *more)
 
 
 def _is_ours(process: GpuProcess) -> bool:
@@ -158,7 +176,7 @@ def _is_ours(process: GpuProcess) -> bool:
 
 def gpu_title(gpu: Gpu) -> str:
     """Return how the details are titled."""
-    return f"GPU {gpu.index} · {short_name(gpu)}"
+    return f"GPU {gpu.index} · {short_name(gpu)}{' · not for us' if gpu.usable is False else ''}"
 
 
 def gpu_figures(gpu: Gpu, view: View, room: int) -> str:
@@ -180,19 +198,48 @@ def gpu_figures(gpu: Gpu, view: View, room: int) -> str:
 
 def gpu_details(gpu: Gpu, view: View, height: int) -> Iterator[Row]:
     """Return memory, history and processes of a GPU; the graphs take what `height` rows leave them."""
-    processes = sorted(enumerate(gpu.processes), key=lambda numbered: -(numbered[1].memory_bytes or 0))
+    processes = sorted(enumerate(all_processes(gpu)), key=lambda numbered: -(numbered[1].memory_bytes or 0))
     lost = lost_reason(gpu)
     if lost is not None:
         yield Row(still("lost"), lambda width: Content.assemble("  ", (signs().failed, "$error"), " ", literal(lost)))
     else:
         reasons = reasons_of(gpu.unavailable)
-        spare = height - 2 - min(6, max(1, len(processes))) - min(2, len(reasons))
+        bus = _bus_words(gpu)
+        others = bool(bus) + min(4, len(gpu.mig_devices)) + min(2, len(reasons))
+        spare = height - 2 - min(6, max(1, len(processes))) - others
         yield Row(still("memory"), partial(_memory_line, gpu))
         yield from graph_rows("memory", "", view.history(series(gpu, "memory")), _memory_words(gpu), spare // 2)
         words = f"{known(gpu.utilization_percent)} % · 10 min"
         yield from graph_rows("core", "core", view.history(series(gpu, "utilization")), words, spare - spare // 2)
+        if bus:
+            yield muted(f" {bus}")
+        for part in gpu.mig_devices:
+            yield muted(f" {part_words(part)}")
         yield from _process_rows(processes, gpu)
         yield from reason_rows(gpu.unavailable)
+
+
+def _bus_words(gpu: Gpu) -> str:
+    """Return clocks, bus and what goes over it, as far as they are known."""
+    parts = []
+    if gpu.clock_core_mhz is not None:
+        most = "" if gpu.clock_core_max_mhz is None else f"/{gpu.clock_core_max_mhz}"
+        parts.append(f"{gpu.clock_core_mhz}{most} MHz")
+    if gpu.clock_memory_mhz is not None:
+        parts.append(f"memory {gpu.clock_memory_mhz} MHz")
+    if gpu.pcie_generation is not None:
+        parts.append(f"PCIe {gpu.pcie_generation} x{known(gpu.pcie_width)}")
+    if gpu.pcie_received_bytes_per_s is not None:
+        parts.append(f"in {size(gpu.pcie_received_bytes_per_s)}/s, out {size(gpu.pcie_sent_bytes_per_s)}/s")
+    return " · ".join(parts)
+
+
+def part_words(part: MigDevice) -> str:
+    """Return what is known of a part of a GPU."""
+    name = clean(part.name or "part").rpartition(" MIG ")[2]
+    mine = "" if part.usable is not False else " · not for us"
+    memory = f"{amount(part.memory_used_bytes)} of {amount(part.memory_total_bytes)} GiB"
+    return f"MIG {known(part.gpu_instance, '{}')}/{known(part.compute_instance, '{}')} · {name} · {memory}{mine}"
 
 
 def _memory_line(gpu: Gpu, width: int) -> Content:
@@ -227,7 +274,7 @@ def _process_rows(processes: Sequence[tuple[int, GpuProcess]], gpu: Gpu) -> Iter
 
 def process_key(gpu: Gpu, number: int) -> str:
     """Return the key of the row of a GPU's process; its pid, where that is known, so that the cursor follows it."""
-    pid = gpu.processes[number].pid
+    pid = all_processes(gpu)[number].pid
     return f"process {gpu.index} {f'at {number}' if pid is None else pid}"
 
 
@@ -252,52 +299,3 @@ def _process_line(process: GpuProcess, width: int) -> Content:
         what,
     ]
     return Content.assemble(" ", lay_out(cells, _PROCESS_COLUMNS, fit_columns(_PROCESS_COLUMNS, width - 2)))
-
-
-def gpu_facts(gpu: Gpu, view: View) -> list[str]:
-    """Return all that is known of a GPU and why the rest is not, as lines of a dialog."""
-    why = gpu.unavailable
-
-    def fact(name: str, field: str, text: str | None) -> Fact:
-        return (name, text) if text is not None else said(name, why, field)
-
-    def text(value: float | None, form: str) -> str | None:
-        return None if value is None else form.format(value)
-
-    def memory(value: int | None) -> str | None:
-        return None if value is None else f"{gib(value)} GiB"
-
-    facts = [
-        fact("name", "name", gpu.name),
-        fact("UUID", "uuid", gpu.uuid),
-        fact("memory", "memory_total_bytes", memory(gpu.memory_total_bytes)),
-        fact("used", "memory_used_bytes", memory(gpu.memory_used_bytes)),
-        fact("free", "memory_free_bytes", memory(gpu.memory_free_bytes)),
-        fact("reserved", "memory_reserved_bytes", memory(gpu.memory_reserved_bytes)),
-        ("kind", "unified: it shares the host's RAM" if gpu.memory_kind == "unified" else gpu.memory_kind),
-        fact("core", "utilization_percent", text(gpu.utilization_percent, "{} %")),
-        fact("memory bus", "memory_utilization_percent", text(gpu.memory_utilization_percent, "{} %")),
-        fact("temperature", "temperature_c", text(gpu.temperature_c, "{} °C")),
-        fact("power", "power_w", text(gpu.power_w, "{:.1f} W")),
-        fact("limit", "power_limit_w", text(gpu.power_limit_w, "{:.0f} W")),
-        fact("MIG", "mig_mode", None if gpu.mig_mode is None else "on" if gpu.mig_mode else "off"),
-        fact("processes", "processes", None if "processes" in why else str(len(gpu.processes))),
-    ]
-    lines = fact_lines(facts)
-    if gpu.stale_since is not None:
-        lines += ["", f"The driver does not answer: these figures are {view.age(gpu.stale_since)} old."]
-    return lines
-
-
-def process_facts(process: GpuProcess) -> list[str]:
-    """Return all that is known of a process, as lines of a dialog."""
-    elsewhere = "?   it is a process of another container or of another system"
-    memory = process.memory_bytes
-    facts = [
-        ("pid", elsewhere if process.pid is None else str(process.pid)),
-        ("user", process.user or "?"),
-        ("memory", "?   the driver does not tell it" if memory is None else f"{gib(memory)} GiB"),
-        ("runtime", process.runtime or "none that venom-tui knows"),
-        ("model", process.model or ("?" if process.runtime else "none that venom-tui knows")),
-    ]
-    return [*fact_lines(facts), "", process.command or "Its command is not known."]

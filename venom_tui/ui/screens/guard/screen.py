@@ -13,33 +13,38 @@ from textual.message import Message
 from textual.widget import Widget
 
 from venom_tui.core.events import GuardSampled
+from venom_tui.ui.dialogs.fits import show_fit
 from venom_tui.ui.dialogs.notice import Notice
+from venom_tui.ui.screens.guard.estimates import KEY as ESTIMATES
+from venom_tui.ui.screens.guard.estimates import estimate_lines, estimate_rows
+from venom_tui.ui.screens.guard.gpu_facts import gpu_facts, process_facts
 from venom_tui.ui.screens.guard.gpus import (
+    all_processes,
     gpu_details,
-    gpu_facts,
     gpu_figures,
     gpu_key,
     gpu_rows,
     gpu_title,
-    process_facts,
     process_key,
 )
 from venom_tui.ui.screens.guard.host import host_details, host_facts, host_history, host_rows
-from venom_tui.ui.screens.guard.loaded import loaded_details, loaded_facts, loaded_key, loaded_rows
+from venom_tui.ui.screens.guard.loaded import counts_down, loaded_details, loaded_facts, loaded_key, loaded_rows
 from venom_tui.ui.screens.guard.view import View, muted
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import clean
 from venom_tui.ui.widgets.live_rows import LiveRows, Row, still
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine, rule
+from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.events import Event
     from venom_tui.core.types.device import GuardSnapshot
 
-_RENEW_S = 5.0
-"""Seconds between two looks at what changes without a new snapshot: ages, graphs that move on."""
+_TICK_S = 1.0
+_RENEW_TICKS = 5
+"""Ticks between two looks at what changes without a new snapshot: ages, graphs that move on."""
 _LEAST_HISTORY = 4
 """Rows below the list from which the history of the host is worth showing."""
 
@@ -51,6 +56,8 @@ class GuardRows(LiveRows):
         Binding(
             "enter", "choose", "all figures", id="guard.details", tooltip="Show all figures, and why one is not known"
         ),
+        Binding("f", "screen.fit", "fit", id="guard.fit", tooltip="Does it fit? Ask for this model, or pick one"),
+        Binding("b", "app.better_models", "better models", id="guard.better", tooltip="Better models that fit"),
     ]
 
     class Resized(Message):
@@ -104,6 +111,7 @@ class GuardScreen(SectionScreen):
         super().__init__()
         self._view: View | None = None
         self._placed = False
+        self._ticks = 0
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out the machine and the details."""
@@ -115,7 +123,7 @@ class GuardScreen(SectionScreen):
 
     def on_mount(self) -> None:
         """Begin with what is known: nothing."""
-        self._timer = self.set_interval(_RENEW_S, self._renew)
+        self._timer = self.set_interval(_TICK_S, self._tick)
         self._show()
 
     # ------------------------------------------------------------------ figures
@@ -144,6 +152,12 @@ class GuardScreen(SectionScreen):
         if isinstance(event, GuardSampled) and self.is_current:
             self._take(event.snapshot)
 
+    def _tick(self) -> None:
+        """Renew now and then; each second while a model is about to leave."""
+        self._ticks += 1
+        if self._ticks % _RENEW_TICKS == 0 or (self._view is not None and counts_down(self._view)):
+            self._renew()
+
     def _renew(self) -> None:
         """Show the newest figures with their age."""
         snapshot = None if self.core is None else self.core.guard.latest()
@@ -153,7 +167,7 @@ class GuardScreen(SectionScreen):
     def _take(self, snapshot: GuardSnapshot) -> None:
         core = self.core
         if core is not None:
-            self._view = View(snapshot, core.guard.history, datetime.now(UTC))
+            self._view = View(snapshot, core.guard.history, datetime.now(UTC), core.fits.qualities())
             self._show()
 
     # ------------------------------------------------------------------ what is shown
@@ -163,7 +177,7 @@ class GuardScreen(SectionScreen):
         if view is None:
             machine.show_rows([muted("  The machine is looked at for the first time.")])
             return
-        rows = [*host_rows(view), *gpu_rows(view), *loaded_rows(view)]
+        rows = [*host_rows(view), *gpu_rows(view), *loaded_rows(view), *estimate_rows(view)]
         spare = machine.size.height - len(rows) - 2
         if self.has_class("-wide") and spare >= _LEAST_HISTORY:
             # The list stands beside the details, over the whole height: there is room for more.
@@ -217,17 +231,28 @@ class GuardScreen(SectionScreen):
         for gpu in view.snapshot.gpus:
             if gpu_key(gpu) == key:
                 return gpu_title(gpu), gpu_facts(gpu, view)
-            for number, process in enumerate(gpu.processes):
+            for number, process in enumerate(all_processes(gpu)):
                 if process_key(gpu, number) == key:
                     return f"Process {'?' if process.pid is None else process.pid}", process_facts(process)
         for model in view.snapshot.loaded:
             if loaded_key(model) == key:
                 return f"{model.name} @ {model.runtime}", loaded_facts(model, view)
+        if key == ESTIMATES and self.core is not None:
+            return "Estimates of memory", estimate_lines(view.qualities, self.core.fits.records())
         if key == "gpus":
             return "No GPU", [view.snapshot.unavailable.get("gpus", "None was found.")]
         return f"Host {view.snapshot.host.name}", host_facts(view)
 
     # ------------------------------------------------------------------ keys
+
+    def action_fit(self) -> None:
+        """Say whether the model under the cursor fits; elsewhere let one pick a model first."""
+        core, view = self.core, self._view
+        if core is None:
+            return
+        key = self.query_one("#machine", GuardRows).cursor_key
+        held = next((one for one in view.snapshot.loaded if loaded_key(one) == key), None) if view else None
+        start(self, lambda: show_fit(self.app, core, held), group="fit", exclusive=True)
 
     def action_other_side(self) -> None:
         """Go to the details, or back to the machine."""

@@ -10,6 +10,7 @@ from functools import partial
 from textual.content import Content
 
 from venom_tui.core.types.device import GuardSnapshot
+from venom_tui.core.types.fit import Quality
 from venom_tui.ui.text import gib, literal, relative_time, signs
 from venom_tui.ui.widgets.columns import Column
 from venom_tui.ui.widgets.figures import graph
@@ -40,6 +41,18 @@ _NAMES = {
     "power_w": "power",
     "power_limit_w": "power limit",
     "mig_mode": "MIG",
+    "mig_devices": "its parts",
+    "clock_core_mhz": "clock",
+    "clock_core_max_mhz": "highest clock",
+    "clock_memory_mhz": "memory clock",
+    "clock_memory_max_mhz": "highest memory clock",
+    "pcie_generation": "PCIe",
+    "pcie_generation_max": "PCIe",
+    "pcie_width": "PCIe",
+    "pcie_width_max": "PCIe",
+    "pcie_received_bytes_per_s": "traffic of the bus",
+    "pcie_sent_bytes_per_s": "traffic of the bus",
+    "usable": "for this program",
     "cpu_percent": "CPU",
     "load_1m": "load",
     "uuid": "UUID",
@@ -53,6 +66,8 @@ class View:
     snapshot: GuardSnapshot
     history: History
     now: datetime
+    qualities: Sequence[Quality] = ()
+    """How good estimates of memory have been, by architecture."""
 
     def age(self, then: datetime) -> str:
         """Return how long ago a moment was."""
@@ -65,8 +80,11 @@ def known(value: float | None, form: str = "{:.0f}") -> str:
 
 
 def amount(value: int | None) -> str:
-    """Return bytes as GiB without the unit, or `?`."""
-    return "?" if value is None else gib(value)
+    """Return bytes as GiB without the unit, or `?`; what is there is never written as nothing."""
+    if value is None:
+        return "?"
+    text = gib(value)
+    return "<0.1" if value and text == "0.0" else text
 
 
 def share(part: int | None, whole: int | None) -> float | None:
