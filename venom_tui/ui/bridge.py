@@ -56,6 +56,9 @@ class CoreHost(Protocol):
     def switch_to(self, model: ModelInfo) -> None:
         """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
 
+    def pull(self, name: str = "", provider: str | None = None) -> None:
+        """Ask which model is to be fetched, show what that costs, and fetch it after a yes."""
+
     @property
     def switching_to(self) -> ModelInfo | None:
         """The model that is being switched to, if any."""

@@ -104,6 +104,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
             failed=self._give_up,
         )
         self._quitting = False
+        self._leave_running = True
         self._interrupted_at = float("-inf")
         self._mouse = settings.flag("VENOM_MOUSE")
         self._copied = ""
@@ -136,7 +137,11 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self.exit(return_code=failure.exit_code)
 
     async def _core_ends(self, core: Core) -> None:
-        """Do what must be done with the core before it is closed."""
+        """Leave downloads to a process without a terminal, where they are to go on."""
+        if self._leave_running:
+            from venom_tui.ui.app.pulls import leave_running
+
+            await leave_running(core)
 
     def _core_gone(self) -> None:
         self.core = None
@@ -189,11 +194,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Whether the program is about to end."""
         return self._quitting
 
-    async def quit_in_order(self) -> None:
-        """End the program: answers kept, writes flushed, terminal restored."""
+    async def quit_in_order(self, *, leave_running: bool = True) -> None:
+        """End the program: answers kept, writes flushed, terminal restored; downloads go on without it, or stop."""
         if self._quitting:
             return
         self._quitting = True
+        self._leave_running = leave_running
         self.headline.note("closing")
         await self._life.end()
         self.exit()
@@ -203,8 +209,10 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         await self.quit_in_order()
 
     async def action_quit(self) -> None:
-        """Quit."""
-        start(self, lambda: self.quit_in_order(), group="quit")
+        """Quit, after a question where downloads run."""
+        from venom_tui.ui.app.pulls import ask_to_quit
+
+        ask_to_quit(self)
 
     def action_interrupt(self) -> None:
         """Copy what is selected, else stop the answer, else quit at the second time."""
@@ -219,7 +227,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
             return
         now = time.monotonic()
         if now - self._interrupted_at <= _AGAIN_S:
-            start(self, lambda: self.quit_in_order(), group="quit")
+            start(self, self.action_quit, group="quit")
         else:
             self._interrupted_at = now
             self.notify("ctrl+c again quits.", markup=False, timeout=_AGAIN_S)
@@ -315,6 +323,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """Switch back to the model that was active before."""
         self.switching.back()
 
+    def action_better_models(self) -> None:
+        """Show better models that fit this machine."""
+        from venom_tui.ui.app.better_models import better_models
+
+        better_models(self)
+
     def switch_to(self, model: ModelInfo) -> None:
         """Load a model and make it active; where that fails, the one before stays and the reason is shown."""
         self.switching.switch_to(model)
@@ -328,6 +342,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         except EditorFailed as failure:
             self.complain(VenomError(str(failure)))
             return None
+
+    def pull(self, name: str = "", provider: str | None = None) -> None:
+        """Ask which model is to be fetched, show what that costs, and fetch it after a yes."""
+        from venom_tui.ui.app.pulls import ask_to_pull
+
+        ask_to_pull(self, name, provider)
 
     def action_theme(self, name: str) -> None:
         """Change the colours."""

@@ -40,6 +40,15 @@ APP_BINDINGS: tuple[Binding, ...] = (
         tooltip="Leave the mouse to the terminal, or take it back",
         priority=True,
     ),
+    Binding(
+        "f10",
+        "better_models",
+        "Better models",
+        show=False,
+        id="app.better",
+        tooltip="Better models that fit this machine",
+        priority=True,
+    ),
     Binding("ctrl+l", "redraw", "Redraw", show=False, id="app.redraw", tooltip="Draw the screen anew"),
     Binding("ctrl+z", "suspend_process", "Suspend", show=False, id="app.suspend", tooltip="Suspend to the shell"),
     Binding(

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from venom_tui.core.sanitize import sanitize_line
+from venom_tui.ui.text import signs
 from venom_tui.ui.widgets.header import HeaderState
 
 if TYPE_CHECKING:
@@ -106,11 +107,24 @@ class Headline:
             self._running.pop(operation.id, None)
         else:
             self._running[operation.id] = operation
-        self._put(running=tuple(dict.fromkeys(_words(operation) for operation in self._running.values())))
+        self._put(running=tuple(dict.fromkeys(_words(self._running.values()))))
 
 
-def _words(operation: Operation) -> str:
-    return operation.message or f"{operation.kind} {operation.target}"
+def _words(operations: Iterable[Operation]) -> Iterator[str]:
+    """Yield what runs: what one waits for first, then how far the downloads are, together."""
+    pulls = []
+    for one in operations:
+        if one.kind == "pull":
+            pulls.append(one)
+        else:
+            yield one.message or f"{one.kind} {one.target}"
+    running = [one for one in pulls if one.state == "running"]
+    if running:
+        totals = [one.bytes_total for one in running]
+        known = sum(total for total in totals if total) if all(totals) else 0
+        done = sum((one.share or 0.0) * (one.bytes_total or 0) for one in running)
+        share = f" {int(100 * done / known)} %" if known else ""
+        yield f"{signs().pulling} {len(running)} pull{'s' * (len(running) > 1)}{share}"
 
 
 def _sum(values: Sequence[int | None]) -> int | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
 from textual.app import ComposeResult
@@ -24,6 +24,10 @@ class KeysLine(Line):
 
     def on_mount(self) -> None:
         """Read the screen's bindings."""
+        self.say({})
+
+    def say(self, words: Mapping[str, str]) -> None:
+        """Show the keys; `words` says by the id of a binding what it does just now."""
         parts = []
         actions: set[str] = set()
         for active in self.screen.active_bindings.values():
@@ -31,7 +35,8 @@ class KeysLine(Line):
             if binding.show and active.node is self.screen and binding.action not in actions:
                 actions.add(binding.action)
                 key = self.app.get_key_display(binding)
-                parts.append(Content.assemble((key, "bold"), " ", binding.description))
+                does = words.get(binding.id or "", binding.description)
+                parts.append(Content.assemble((key, "bold"), " ", does))
         self.show(Content("   ").join(parts))
 
     def fit(self, width: int) -> Content:

@@ -99,6 +99,16 @@ class Picker(Dialog[str]):
         if self._current is not None:
             self.query_one(RowList).set_cursor(self._current)
 
+    def renew(self, choices: Sequence[Choice]) -> None:
+        """Show other rows, or the same ones with more in them; the cursor stays where it is."""
+        rows = self.query_one(RowList)
+        key, text, self._filtered_by = rows.cursor_key, self._filtered_by or "", None
+        self._choices = choices
+        self._filter(text)
+        if key is not None:
+            rows.set_cursor(key)
+        rows.refresh()
+
     def on_input_changed(self, message: Input.Changed) -> None:
         """Filter by what is typed."""
         self._filter(message.value)

@@ -73,7 +73,7 @@ def some() -> list[Operation]:
 
 async def test_nothing_was_run_yet(opened: Open) -> None:
     async with opened() as shown:
-        assert "Nothing was run yet." in shown.text and "^o picks a model to load." in shown.text
+        assert "Nothing was run yet." in shown.text and "p fetches a model, ^o picks one to load." in shown.text
         await shown.press("j", "enter", "x")
         assert shown.notices == ["Only what runs or waits can be cancelled."]
         await shown.press("C")

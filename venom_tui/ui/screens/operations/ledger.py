@@ -119,7 +119,7 @@ class Ledger:
         for operation in sorted(self._known.values(), key=_place):
             if not self.words or self._matches(operation):
                 found[group_of(operation)].append(operation.id)
-        found[Group.QUEUED].reverse()
+        found[Group.QUEUED].sort(key=lambda key: (self._known[key].place, -_place(self._known[key])[0]))
         return found
 
     def _matches(self, operation: Operation) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 
 from venom_tui.core.errors import ReadOnly
 from venom_tui.core.events import OperationChanged, SessionsChanged
+from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.screens.operations.ledger import Ledger, group_of
@@ -26,7 +27,6 @@ from venom_tui.ui.workers import start
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.events import Event
-    from venom_tui.core.types.operation import Operation
 
 PAGE = 500
 """Operations that are read at once."""
@@ -48,6 +48,11 @@ class OperationsScreen(SectionScreen):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "cancel", "cancel", id="operations.cancel", tooltip="Cancel what runs or waits"),
+        Binding("space", "pause", "pause", id="operations.pause", tooltip="Pause a download, or go on with it"),
+        Binding("R", "retry", "retry", id="operations.retry", tooltip="Do it once more; what is there is kept"),
+        Binding("K", "move(-1)", "sooner", show=False, id="operations.sooner", tooltip="Let it wait less long"),
+        Binding("J", "move(1)", "later", show=False, id="operations.later", tooltip="Let another one go before it"),
+        Binding("p", "pull", "pull", id="operations.pull", tooltip="Fetch a model"),
         # With priority, so that what is typed right after it reaches the filter.
         Binding(
             "slash",
@@ -188,8 +193,9 @@ class OperationsScreen(SectionScreen):
             return "The history is being read." if self._looks else " "
         return (
             "Nothing was run yet.\n\n"
-            "What takes time stands here while it runs, and stays as history: models that are loaded, switched to, "
-            f"unloaded.\n{self.key_of('app.model')} picks a model to load.\n\n"
+            "What takes time stands here while it runs, and stays as history: models that are fetched, loaded, "
+            f"switched to, unloaded.\n{self.key_of('operations.pull')} fetches a model, "
+            f"{self.key_of('app.model')} picks one to load.\n\n"
             "What fails keeps the server's own words. What another venom-tui here does is shown too."
         )
 
@@ -234,7 +240,11 @@ class OperationsScreen(SectionScreen):
         """Show all that is known of an operation."""
         operation = self._ledger.get(message.key)
         if operation is not None:
-            self.app.push_screen(Notice(title(operation), full(operation, datetime.now(UTC))))
+            start(self, lambda: self._tell_all(operation), group="details", exclusive=True)
+
+    async def _tell_all(self, operation: Operation) -> None:
+        log = [] if self.core is None else await self.core.operations.log(operation.id)
+        self.app.push_screen(Notice(title(operation), full(operation, datetime.now(UTC), log)))
 
     # ------------------------------------------------------------------ filter
 
@@ -279,11 +289,55 @@ class OperationsScreen(SectionScreen):
 
     def action_cancel(self) -> None:
         """Cancel the operation under the cursor."""
-        operation, core = self.chosen, self.core
-        if core is None or operation is None or operation.state.final:
+        operation = self.chosen
+        if operation is None or operation.state.final:
             self.notify("Only what runs or waits can be cancelled.", markup=False)
         else:
-            start(self, lambda: core.operations.cancel(operation.id), group="verbs")
+            self._change(lambda core: core.operations.cancel(operation.id))
+
+    def action_pause(self) -> None:
+        """Pause the download under the cursor, or go on with it."""
+        operation = self.chosen
+        if operation is None or operation.state.final:
+            self.notify("Only a download that runs or waits can be paused.", markup=False)
+        elif operation.state is OperationState.PAUSED:
+            self._change(lambda core: core.operations.resume(operation.id))
+        else:
+            self._change(lambda core: core.operations.pause(operation.id))
+
+    def action_retry(self) -> None:
+        """Do what has ended once more, or go on with what was interrupted."""
+        operation = self.chosen
+        if operation is None or not (operation.state.final or operation.state is OperationState.PAUSED):
+            self.notify("Only what has ended can be done once more.", markup=False)
+        elif operation.state is OperationState.SUCCEEDED:
+            self.notify("It has succeeded: nothing is left to do.", markup=False)
+        else:
+            self._change(lambda core: core.operations.retry(operation.id))
+
+    def action_move(self, by: int) -> None:
+        """Move what waits in its queue."""
+        operation = self.chosen
+        if operation is None or operation.state is not OperationState.QUEUED:
+            self.notify("Only what waits can be moved.", markup=False)
+        else:
+            self._change(lambda core: core.operations.move(operation.id, by))
+
+    def action_pull(self) -> None:
+        """Ask which model is to be fetched."""
+        self.host.pull()
+
+    def _change(self, change: Callable[[Core], Awaitable[object]]) -> None:
+        """Change something, where that is allowed."""
+        core = self.core
+        if core is None:
+            return
+        if self.host.read_only:
+            self.complain(
+                ReadOnly("venom-tui runs read-only: operations stay as they are.", hint="Start it without --read-only.")
+            )
+        else:
+            start(self, lambda: change(core), group="verbs")
 
     def action_clear(self) -> None:
         """Remove what ended, after a yes."""

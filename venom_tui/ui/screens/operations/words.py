@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -43,15 +43,26 @@ def line(operation: Operation, width: int, now: datetime, in_front: Operation | 
 
 
 def second_line(operation: Operation, width: int) -> Content:
-    """Return what a running operation with a bar is doing, under its line."""
-    text = literal(operation.message, "$text-muted")
+    """Return what a running operation with a bar is doing, under its line, and where."""
+    words = [operation.message, _where(operation)]
+    text = literal(" · ".join(filter(None, words)), "$text-muted")
     return Content.assemble(" " * 14, text.truncate(max(0, width - 15), ellipsis=True))
 
 
 def has_second_line(operation: Operation) -> bool:
     """Return whether there is more to say than what fits beside the bar."""
-    running = operation.state in (_S.RUNNING, _S.PAUSED)
-    return running and bool(operation.message) and share_of(operation) is not None
+    return operation.state is _S.RUNNING and share_of(operation) is not None and bool(operation.message)
+
+
+def _where(operation: Operation) -> str:
+    if operation.host:
+        return f"on {operation.host}"
+    retries = f"begun again {operation.retries} times" if operation.retries > 1 else ""
+    retries = retries or ("begun again once" if operation.retries else "")
+    place = "in the background" if operation.background else ""
+    if operation.repeatable and not place:
+        place = "goes on when this terminal closes"
+    return " · ".join(filter(None, (retries, place)))
 
 
 @lru_cache(maxsize=8)
@@ -138,10 +149,10 @@ def _gains(operation: Operation) -> list[str]:
 
 def _waiting(operation: Operation, in_front: Operation | None) -> Content:
     parts = [] if not operation.bytes_total else [size(operation.bytes_total)]
-    if in_front is not None:
-        parts.append(f"after {in_front.kind} of {in_front.target}")
-    elif operation.message:
+    if operation.message:
         parts.append(operation.message)
+    elif in_front is not None:
+        parts.append(f"after {in_front.kind} of {in_front.target}")
     else:
         parts.append("waits for its turn")
     return literal("   ".join(parts))
@@ -182,6 +193,8 @@ def _progress_cells(operation: Operation, bar_width: int, now: datetime) -> list
 
 def share_of(operation: Operation) -> float | None:
     """Return how much is done, 0 to 1; None where that is not known."""
+    if operation.share is not None:
+        return operation.share
     if operation.bytes_done is None or not operation.bytes_total:
         return None
     return min(1.0, max(0.0, operation.bytes_done / operation.bytes_total))
@@ -278,6 +291,8 @@ _FACTS: tuple[tuple[str, _Fact], ...] = (
     ("runtime", lambda one, _: one.runtime),
     ("provider", lambda one, _: one.provider),
     ("cause", lambda one, _: one.cause),
+    ("retries", lambda one, _: str(one.retries or "")),
+    ("on", lambda one, _: one.host or ("the background" if one.background and not one.state.final else "")),
     ("asked for", lambda one, now: _clock(one.created_at, now)),
     ("begun", lambda one, now: _clock(one.started_at, now)),
     ("ended", lambda one, now: _clock(one.finished_at, now)),
@@ -315,15 +330,17 @@ def pane(operation: Operation, now: datetime, width: int) -> Content:
 def _words(operation: Operation) -> list[tuple[str, str]]:
     """Return what is said of an operation in sentences, with the style of each."""
     if operation.error:
-        return [(operation.error, "$error" if operation.state is _S.FAILED else "")]
+        failed = (operation.error, "$error" if operation.state is _S.FAILED else "")
+        return [failed, *([(f"Next: {operation.hint}", "")] if operation.hint else [])]
     if operation.state is _S.INTERRUPTED:
-        return [("The venom-tui that ran it ended before it was done.", "$warning")]
+        kept = " What it had is kept." if operation.repeatable else ""
+        return [(f"The venom-tui that ran it ended before it was done.{kept}", "$warning")]
     return [(operation.message, "")] if operation.message else []
 
 
-def full(operation: Operation, now: datetime) -> list[str]:
-    """Return all facts as lines of a dialog."""
+def full(operation: Operation, now: datetime, log: Sequence[str] = ()) -> list[str]:
+    """Return all facts as lines of a dialog, and the log."""
     lines = [f"{name:<10} {value}" for name, value in [*facts(operation, now), ("id", operation.id)]]
     for text, _ in _words(operation):
         lines += ["", text]
-    return lines
+    return [*lines, *(["", *log] if log else [])]
