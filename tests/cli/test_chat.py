@@ -75,7 +75,8 @@ def test_nothing_is_written_when_nothing_is_to_be_saved(venom: Command) -> None:
 def test_a_signal_keeps_what_came(venom: Command, long_model: str, number: int) -> None:
     process = venom.start("chat", LONG, "--model", long_model)
     assert process.stdout is not None
-    seen = process.stdout.read(20)
+    # Not through the buffer of the file: communicate() reads past it.
+    seen = os.read(process.stdout.fileno(), 20).decode()
     children = psutil.Process(process.pid).children(recursive=True)
     process.send_signal(number)
     rest, err = process.communicate(timeout=30)

@@ -57,7 +57,10 @@ def sanitize(text: str) -> str:
 
 def sanitize_line(text: str, limit: int = 400) -> str:
     """Return `text` sanitized and on one line, cut to `limit` characters: for names, titles and errors."""
-    line = " ".join(sanitize(text).split())
+    if text.isascii() and text.isprintable() and "  " not in text:
+        line = text.strip()  # as below, and mostly this
+    else:
+        line = " ".join(sanitize(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

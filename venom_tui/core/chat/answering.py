@@ -164,9 +164,7 @@ def _smaller(prepared: Prepared, parameters: GenerationParameters) -> tuple[str,
     return (f"{prepared.model.name} was trained for {found:,} tokens: its context has so many, not {wanted:,}.",)
 
 
-def _parameters(
-    route: Route, session: Session, asked: Asked, saved: GenerationParameters
-) -> GenerationParameters:
+def _parameters(route: Route, session: Session, asked: Asked, saved: GenerationParameters) -> GenerationParameters:
     options = session.options
     of_session = GenerationParameters(context_length=options.context_length, think=options.think)
     chosen = merge_parameters(asked.parameters, of_session, saved)

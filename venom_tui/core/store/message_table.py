@@ -53,9 +53,7 @@ async def next_seq(db: aiosqlite.Connection, session_id: str) -> int:
     raise SessionNotFound("This session was deleted meanwhile.", hint="Begin a new one.")
 
 
-async def insert(
-    db: aiosqlite.Connection, messages: Sequence[Message], *, owner: str = "", replaces: str = ""
-) -> None:
+async def insert(db: aiosqlite.Connection, messages: Sequence[Message], *, owner: str = "", replaces: str = "") -> None:
     """Add messages with what is attached to them; `owner` and `replaces` belong to answers that are being written."""
     values = [
         rows.message_values(message, owner=owner, replaces=replaces)
