@@ -1,15 +1,18 @@
 """A venom-tui that does what a test wants, to be killed: `python -m tests.core.operations.doer FOLDER NAME…`
 
 It asks for a pull of each name and waits for their ends. What its works do stands in FOLDER/journal, a line each:
-`begin NAME PID`, `end NAME PID`, `done NAME PID`; how far they came in FOLDER/NAME.part, so that they go on from there.
+`begin NAME PID`, `end NAME PID`, `done NAME PID`, and `twice NAME PID` where another one that lives is at the same; how
+far they came in FOLDER/NAME.part, so that they go on from there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,23 +51,35 @@ class Journal:
         """Return where it stands how far a work is."""
         return self.folder / f"{name}.part"
 
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """Note it when somebody who lives is at the same; who is killed lets go of it, as the kernel sees to."""
+        with (self.folder / f"{name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.write("twice", name)
+            yield
+
     async def work(self, arguments: Mapping[str, Any], progress: Progress) -> None:
         """Do a work, from where it was left."""
         name = arguments["name"]
-        part = self.part(name)
+        part, new = self.part(name), self.folder / f"{name}.new-{os.getpid()}"
         done = int(part.read_text()) if part.exists() else 0
-        self.write("begin", name)
-        try:
-            while done < STEPS:
-                if (self.folder / "server is down").exists():
-                    raise DownloadFailed("The server is gone.", hint="Start it again.", server_message="no route")
-                await asyncio.sleep(STEP_S)
-                done += 1
-                part.write_text(str(done))
-                progress.update(bytes_done=done, bytes_total=STEPS, message=f"step {done}")
-            self.write("done", name)
-        finally:
-            self.write("end", name)
+        with self.alone(name):
+            self.write("begin", name)
+            try:
+                while done < STEPS:
+                    if (self.folder / "server is down").exists():
+                        raise DownloadFailed("The server is gone.", hint="Start it again.", server_message="no route")
+                    await asyncio.sleep(STEP_S)
+                    done += 1
+                    new.write_text(str(done))
+                    new.replace(part)  # killed in between, it would have begun from a file without a number
+                    progress.update(bytes_done=done, bytes_total=STEPS, message=f"step {done}")
+                self.write("done", name)
+            finally:
+                self.write("end", name)
 
 
 async def ask(runner: OperationRunner, name: str, *, waiting: bool = False) -> Operation:
