@@ -43,6 +43,7 @@ def test_activating_and_its_history(venom: Command, long_model: str) -> None:
     assert (load["kind"], load["target"], load["state"], load["cause"]) == ("load", "long", "succeeded", "switch")
     assert load["bytes_done"] == load["bytes_total"] > 50_000_000
     shown = venom.json("operations", "show", load["id"][:8])
+    assert shown.pop("log")[-1].endswith(" succeeded")
     assert shown == load
     assert "succeeded" in venom("operations", "show", load["id"]).stdout
     refused = venom("operations", "clear", "--json")

@@ -128,7 +128,8 @@ def test_models_of_all_runtimes(cli: Cli, beside: Beside, config_dir: Path) -> N
         "active": True,
     }
     old = by_name["o", "old:1b"]
-    assert [old[field] for field in ("capabilities", "digest", "parameter_size", "vram_bytes")] == [None] * 4
+    assert [old[field] for field in ("digest", "parameter_size", "vram_bytes")] == [None] * 3
+    assert old["capabilities"] == ["completion"]  # asked of /api/show
     assert by_name["v", "tiny"]["context_length"] == 512
     assert by_name["l", "smollm2"]["loaded"] is True
     assert "smollm2:135m" in cli("models", "list").out
