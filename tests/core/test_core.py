@@ -86,10 +86,10 @@ async def test_what_is_too_old_is_removed_behind(tmp_path: Path) -> None:
     db.commit()
     db.close()
     async with open_core(tmp_path, VENOM_READ_ONLY="1", SESSION_TTL_DAYS=30) as core:
-        await asyncio.gather(*core._behind)
+        await core._expiry
         assert len(await core.sessions.list()) == 2
     async with open_core(tmp_path, SESSION_TTL_DAYS=30) as core:
-        await asyncio.gather(*core._behind)
+        await core._expiry
         assert [session.id for session in await core.sessions.list()] == [new.id]
 
 

@@ -32,6 +32,7 @@ USED = {
     "_color_system": "rich.console:Console",
     "_dirty_regions": "textual._compositor:Compositor",
     "_driver": "textual.app:App",
+    "_enable_mouse_pixels": "textual.drivers.linux_driver:LinuxDriver",
     "_exit": "textual.app:App",
     "_forward_event": "textual.widget:Widget",
     "_in_band_window_resize": "textual.drivers.linux_driver:LinuxDriver",

@@ -123,7 +123,7 @@ class Core:
         self.operations.noticed()
         stack.push_async_callback(self._end_behind)
         self._run_behind(self._renew_models())
-        self._run_behind(self._expire())
+        self._expiry = self._run_behind(self._expire())
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -164,10 +164,11 @@ class Core:
         self.events.emit(SessionsChanged(None))
         self.operations.noticed()
 
-    def _run_behind(self, work: Coroutine[object, object, None]) -> None:
+    def _run_behind(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._behind.add(task)
         task.add_done_callback(self._behind.discard)
+        return task
 
     async def _end_behind(self) -> None:
         tasks = list(self._behind)

@@ -36,7 +36,7 @@ class PullDialog(Dialog["PullPreview"]):
     def __init__(self, core: Core, name: str = "", provider: str | None = None) -> None:
         super().__init__("Pull a model")
         self._core = core
-        self._name = name
+        self._wanted = name
         self._provider = provider
         self._insecure = False
         self._asked = ""
@@ -44,14 +44,14 @@ class PullDialog(Dialog["PullPreview"]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the field and the numbers."""
-        field = Input(self._name, placeholder="llama3.2   hf.co/org/repo:Q4_K_M   org/repo   an address of a page")
+        field = Input(self._wanted, placeholder="llama3.2   hf.co/org/repo:Q4_K_M   org/repo   an address of a page")
         field.cursor_blink = False
         yield field
         yield Static(id="numbers")
 
     def on_mount(self) -> None:
         """Ask at once where the name is known."""
-        if self._name:
+        if self._wanted:
             self.call_after_refresh(self.action_go_on)
 
     @property
