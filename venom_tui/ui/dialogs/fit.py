@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from venom_tui.core.types.fit import FitReport
+from venom_tui.core.types.fit import FitReport, UtilizationRange
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import GIB, gib, literal, signs, size
 from venom_tui.ui.widgets.figures import bar_of
@@ -175,9 +175,17 @@ def _places(report: FitReport) -> list[Content]:
     if report.place == "cpu" and report.free_bytes is not None:
         found.append(_fact("RAM", f"{_gib(report.free_bytes)} GiB free"))
     if report.utilization is not None and report.utilization.lowest is not None:
-        range_ = report.utilization
-        found.append(_fact("vLLM", f"gpu-memory-utilization {range_.lowest:.2f} to {range_.highest or 0:.2f}"))
+        found.append(_fact("vLLM", _utilization(report.utilization.lowest, report.utilization)))
     return [Content(), *found] if found else []
+
+
+def _utilization(lowest: float, found: UtilizationRange) -> str:
+    """Return which values of vLLM's option hold the model, and which of them start now."""
+    name = "gpu-memory-utilization"
+    if found.starts and found.highest is not None:
+        return f"{name} {lowest:.2f} to {found.highest:.2f} holds it and starts now"
+    most = "none" if found.highest is None else f"at most {found.highest:.2f}"
+    return f"{name} {lowest:.2f} holds it, {most} starts now"
 
 
 def _sure(report: FitReport) -> list[Content]:

@@ -111,7 +111,7 @@ def test_everything_of_a_report_is_written() -> None:
         "131,072 20.0 37.0 ✕ does not fit x longer than it was trained for",
         "GPU 0 10.0 of 24.0 GiB free ▸",
         "GPU 1 ? of 24.0 GiB free, not counted: it is silent",
-        "vLLM gpu-memory-utilization 0.71 to 0.90",
+        "vLLM gpu-memory-utilization 0.71 to 0.90 holds it and starts now",
         "2 loads of qwen3: 1.5 % off in the middle, 4 % at most; without what was learned 6 %",
         "note first\nsecond",
     ):

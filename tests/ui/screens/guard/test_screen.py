@@ -107,7 +107,7 @@ async def test_one_gpu_with_processes_of_ours_and_of_others(guard: OpenGuard) ->
         told = await facts(shown)
         assert "user other" in told and "none that venom-tui knows" in told
         await shown.press("j")
-        assert "pid ? it is a process of another container" in await facts(shown)
+        assert "pid ? the process is of another container" in await facts(shown)
         await shown.press("escape")
         assert rows_of(shown).has_focus
         await shown.press("escape")

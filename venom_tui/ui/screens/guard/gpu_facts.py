@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from venom_tui.core.types.device import Gpu, GpuProcess
 from venom_tui.ui.screens.guard.gpus import all_processes, part_words
-from venom_tui.ui.screens.guard.view import Fact, View, amount, fact_lines, said
+from venom_tui.ui.screens.guard.view import Fact, View, amount, fact_lines, reasons_of, said
 from venom_tui.ui.text import gib, size
 
 
@@ -46,8 +46,8 @@ def gpu_facts(gpu: Gpu, view: View) -> list[str]:
     if gpu.stale_since is not None:
         lines[:0] = [f"The driver does not answer: these figures are {view.age(gpu.stale_since)} old.", ""]
     for part in gpu.mig_devices:
-        reasons = "; ".join(dict.fromkeys(part.unavailable.values()))
-        lines.append(f"{'part':<12} {part_words(part)}, {part.uuid or '?'}{f'   {reasons}' if reasons else ''}")
+        lines += fact_lines([("part", part_words(part)), ("", part.uuid or "?")])
+        lines += fact_lines(("", f"?   {reason}") for reason in reasons_of(part.unavailable))
     snapshot = view.snapshot
     if gpu.vendor == "nvidia" and snapshot.driver_version is not None:
         lines += ["", f"Driver {snapshot.driver_version}, CUDA {snapshot.cuda_version or '?'} at most."]
@@ -56,7 +56,7 @@ def gpu_facts(gpu: Gpu, view: View) -> list[str]:
 
 def process_facts(process: GpuProcess) -> list[str]:
     """Return all that is known of a process, as lines of a dialog."""
-    elsewhere = "?   it is a process of another container or of another system"
+    elsewhere = "?   the process is of another container or system"
     memory = process.memory_bytes
     facts = [
         ("pid", elsewhere if process.pid is None else str(process.pid)),
