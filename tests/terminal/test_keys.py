@@ -144,6 +144,26 @@ def test_a_lone_escape_is_the_key_after_its_time_and_not_before() -> None:
     assert torn([b"\x1b", b"[A"], ESCAPE_S) == [("escape", "\x1b"), ("left_square_bracket", "["), ("A", "A")]
 
 
+@pytest.mark.parametrize(
+    ("data", "key"),
+    [
+        (b"\x1br", "alt+r"),
+        (b"\x1bR", "alt+shift+r"),
+        (b"\x1b\r", "alt+enter"),
+        (b"\x1b1", "alt+1"),
+        (b"\x1b/", "alt+slash"),
+        ("\x1bä".encode(), "alt+ä"),
+        (b"\x1b[114;3u", "alt+r"),
+        (b"\x1b[13;3u", "alt+enter"),
+        (b"\x1b[1;3A", "alt+up"),
+        (b"\x1bb", "ctrl+left"),  # as in a shell
+    ],
+)
+def test_alt_and_a_key_is_a_key_and_no_text(data: bytes, key: str) -> None:
+    assert whole(data) == [(key, None)]
+    assert whole(b"\x1b\x11") == [("escape", "\x1b"), ("ctrl+q", "\x11")], "two keys on a slow line"
+
+
 def test_what_never_ends_is_dropped() -> None:
     clock = Clock()
     decoder = KeyDecoder(ESCAPE_S, clock=clock)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _COLUMNS = (
     Column("", 1, worth=12),
     Column("name", 24, worth=11, stretch=True),
-    Column("params", 6, worth=4, right=True),
+    Column("params", 7, worth=4, right=True),
     Column("quant", 8, worth=5),
     Column("size GiB", 8, worth=7, right=True),
     Column("context", 7, worth=6, right=True),

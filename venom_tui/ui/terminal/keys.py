@@ -149,12 +149,24 @@ class KeyDecoder:
         for token in _TOKEN.finditer(text):
             if token.lastgroup == "malformed":
                 continue
-            yield from self._understand(token[0])
+            found = self._understand(token[0])
             if token.lastgroup is not None:
                 # Whatever the parser still waits for will not come: an alt and a key, or a sequence unknown to it.
                 rest = self._give_up_waiting()
                 if token.lastgroup == "escape":
-                    yield from rest
+                    found = self._with_alt(token[0][1:], [*found, *rest])
+            yield from found
+
+    def _with_alt(self, key: str, found: list[Message]) -> list[Message]:
+        """Return alt and a key as a key of its own, never as text: without a newer protocol ESC stands for alt."""
+        if not key or len(found) != 1 or not isinstance(found[0], events.Key) or found[0].character is None:
+            return found  # a lone Esc, or what has a name: ESC and `b` is a word to the left
+        name = found[0].key
+        if name.startswith("ctrl+"):  # nobody means alt and ctrl: the keys came close behind each other
+            return [events.Key("escape", "\x1b"), *found]
+        if not name.startswith("alt+"):  # enter; or a digit, which Textual takes for another sign
+            name = next((f"alt+{event.key}" for event in self._understand(key) if isinstance(event, events.Key)), name)
+        return [events.Key(name, None)]
 
     def _understand(self, text: str) -> list[Message]:
         try:
