@@ -30,6 +30,26 @@ class FakeDriver:
         )
         self.environ = {"LD_LIBRARY_PATH": str(folder), "FAKE_NVML": str(self._file)}
 
+    def with_tools(self, python: str) -> dict[str, str]:
+        """Lay a CUDA library and an nvidia-smi beside it; return the environment in which they are found."""
+        folder = self.library.parent
+        cuda: list[str | Path] = [
+            "gcc",
+            "-std=gnu11",
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wall",
+            "-Werror",
+            "-o",
+            folder / "libcuda.so.1",
+        ]
+        subprocess.run([*cuda, _SOURCE.with_name("cuda.c")], check=True)
+        smi = folder / "nvidia-smi"
+        smi.write_text(f'#!/bin/sh\nexec {python} {_SOURCE.with_name("smi.py")} "$@"\n', encoding="utf-8")
+        smi.chmod(0o755)
+        return self.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+
     def says(self, gpus: Iterable[str]) -> None:
         """Let the driver say this from now on: a line for each GPU, all of them at once."""
         written = self._file.with_suffix(".new")

@@ -56,6 +56,22 @@ static void look_at_part(unsigned gpu, char *rest) {
     }
 }
 
+/* Counts what cuda.c took to the first GPU. */
+static void add_what_cuda_took(const char *path) {
+    char beside[512], *used = devices[0].text[USED], *processes = devices[0].text[PROCESSES];
+    unsigned pid;
+    unsigned long long mib;
+    snprintf(beside, sizeof beside, "%s.cuda", path);
+    FILE *file = fopen(beside, "r");
+    if (!file) return;
+    if (fscanf(file, "%u %llu", &pid, &mib) == 2) {
+        size_t length = strlen(processes);
+        snprintf(used, TEXT, "%llu", strtoull(used, NULL, 10) + mib);
+        if (processes[0] != '!') snprintf(processes + length, TEXT - length, "%s%u:%llu", length ? "," : "", pid, mib);
+    }
+    fclose(file);
+}
+
 static int look(void) {
     const char *path = getenv("FAKE_NVML");
     FILE *file = path ? fopen(path, "r") : NULL;
@@ -87,6 +103,7 @@ static int look(void) {
             snprintf(device->text[field], sizeof device->text[field], "%s", part);
     }
     fclose(file);
+    if (count) add_what_cuda_took(path);
     return failure;
 }
 
