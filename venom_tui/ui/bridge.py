@@ -44,6 +44,9 @@ class CoreHost(Protocol):
     def header(self) -> HeaderState:
         """What the header says now."""
 
+    def tell_unseen(self, answers: int) -> None:
+        """Say in how many sessions an answer has ended that nobody looked at yet."""
+
     def join(self, listener: Listens) -> None:
         """Give the core and its events to `listener`, now or when the core is open."""
 

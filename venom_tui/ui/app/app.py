@@ -182,6 +182,10 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         """What the header says now."""
         return self.headline.state
 
+    def tell_unseen(self, answers: int) -> None:
+        """Say in how many sessions an answer has ended that nobody looked at yet."""
+        self.headline.unseen_answers(answers)
+
     def _show_header(self, state: HeaderState) -> None:
         for screen in self.screen_stack:
             if isinstance(screen, SectionScreen):

@@ -80,6 +80,10 @@ class Headline:
         """Say something that must be seen; "" takes it back."""
         self._put(note=text)
 
+    def unseen_answers(self, count: int) -> None:
+        """Say in how many sessions an answer has ended that nobody looked at yet."""
+        self._put(unseen_answers=count)
+
     def _put(self, **changes: object) -> None:
         state = replace(self.state, **changes)  # type: ignore[arg-type]  # keywords of one dataclass
         if state != self.state:

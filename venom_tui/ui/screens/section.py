@@ -81,6 +81,8 @@ class SectionScreen(TerminalScreen[None]):
         """Show the header's state."""
         for header in self.query(HeaderLine):
             header.set_state(state)
+        for sections in self.query(SectionLine):
+            sections.set_unseen(state.unseen_answers)
 
     def on_mount(self) -> None:
         """Ask for the core. Textual calls this after the handlers of derived screens."""

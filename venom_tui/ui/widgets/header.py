@@ -31,6 +31,8 @@ class HeaderState:
     mode: str = "LOCAL"
     note: str = ""
     """Something that must be seen: `read-only`, `closing`."""
+    unseen_answers: int = 0
+    """Sessions with an answer that ended while it was not looked at; the line of sections tells."""
 
 
 class HeaderLine(Line):

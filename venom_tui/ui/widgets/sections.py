@@ -26,20 +26,35 @@ class SectionLine(Line):
     def __init__(self, current: str) -> None:
         super().__init__(id="sections")
         self._current = current
+        self._unseen = 0
+
+    def set_unseen(self, answers: int) -> None:
+        """Say in how many sessions an answer has ended that nobody looked at yet."""
+        if answers != self._unseen:
+            self._unseen = answers
+            self.refresh()
 
     def fit(self, width: int) -> Content:
         """Return the titles with their keys."""
         parts = []
         for number, (name, title) in enumerate(SECTIONS, 1):
             style = "bold $accent underline" if name == self._current else "$text-muted"
-            parts.append(Content.assemble((f"{number} ", "$text-muted"), (title, style)))
+            parts.append(
+                Content.assemble((f"{number} ", "$text-muted"), (title, style), (self._badge(name), "$success"))
+            )
         return Content("  ").join(parts).truncate(width, ellipsis=True)
+
+    def _badge(self, name: str) -> str:
+        """Return what stands behind a title."""
+        if name != "chat" or not self._unseen:
+            return ""
+        return f" {signs().loaded}" + (f" {self._unseen}" if self._unseen > 1 else "")
 
     def on_click(self, event: events.Click) -> None:
         """Find the section under the mouse."""
         x = event.x - self.styles.padding.left
         for number, (name, title) in enumerate(SECTIONS, 1):
-            length = len(f"{number} {title}") + 2
+            length = len(f"{number} {title}{self._badge(name)}") + 2
             if x < length:
                 if x >= 0:
                     self.post_message(self.Picked(name))

@@ -220,9 +220,10 @@ class Asking:
         self._follow_running()
 
     def turn_ended(self, event: TurnEnded) -> None:
-        """Take notice of the end of any turn: of another session it leaves a badge."""
+        """Take notice of the end of any turn: where it was not looked at, that leaves a badge."""
         conversation = self._conversation
-        if conversation.session is None or event.session_id != conversation.session.id:
+        here = conversation.session is not None and event.session_id == conversation.session.id
+        if not here or conversation.owner.app.current_mode != conversation.owner.NAME:
             conversation.unseen |= {event.session_id}
         conversation.changed()
 

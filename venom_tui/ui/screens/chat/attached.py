@@ -108,7 +108,8 @@ def told(seen: Sequence[Seen], *, blind: str = "") -> Content:
 
 
 def _told(one: Seen, blind: str) -> Content:
-    name = literal(sanitize_line(one.path, 60))
+    # The path stands in the prompt; here is room for the size.
+    name = literal(sanitize_line(one.path.rstrip("/").rpartition("/")[2] or one.path, 60))
     if one.state in ("text", "image"):
         parts = Content.assemble(name, (f" {one.state} {size(one.size_bytes)}", "$text-muted"))
         if one.state == "image" and blind:

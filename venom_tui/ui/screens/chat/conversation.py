@@ -71,7 +71,7 @@ class Conversation:
         self.visit = Visit()
         self.asking = Asking(self, ended)
         self.unseen: frozenset[str] = frozenset()
-        """Sessions whose answer ended while another one was open."""
+        """Sessions with an answer that ended while it was not looked at."""
         self.messages: tuple[Message, ...] = ()
         """What of the open session is loaded, without the answer that is being written."""
         self._not_stored: frozenset[str] = frozenset()
@@ -158,6 +158,12 @@ class Conversation:
         await self._tidy(left)
         await self._remember(session)
         self.changed()
+
+    def seen(self) -> None:
+        """Take notice that the open session is looked at."""
+        if self.session is not None and self.session.id in self.unseen:
+            self.unseen -= {self.session.id}
+            self.changed()
 
     def begin(self, *, temporary: bool = False) -> Visit:
         """Begin an empty session; its row is written with its first prompt or draft. `settle` what this returns."""

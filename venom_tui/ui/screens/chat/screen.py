@@ -124,6 +124,11 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
                 self._set_facts(trouble=(*self._facts.trouble, message))
                 self.notify(message, severity="warning", markup=False, timeout=20)
 
+    def shown(self) -> None:
+        """Take notice that the conversation is looked at."""
+        if self.core is not None:
+            self.conversation.seen()
+
     async def _sessions_changed(self, session_id: str | None) -> None:
         await self.refresh_sessions()
         await self.conversation.refresh(session_id)

@@ -56,7 +56,7 @@ class SessionList(RowList):
         await act_in_order(self, event)
 
     def show(self, sessions: Sequence[Session], open_id: str | None, unseen: frozenset[str]) -> None:
-        """Show these sessions; `unseen` holds the ids of those whose answer ended while another one was open."""
+        """Show these sessions; `unseen` holds the ids of those whose answer ended and was not looked at."""
         self._sessions, self._open, self._unseen = sessions, open_id, unseen
         self.set_rows([session.id for session in sessions], self._row)
 
@@ -67,14 +67,17 @@ class SessionList(RowList):
         title = Content(session_title(session)).truncate(room, ellipsis=True)
         style = "bold $accent" if session.id == self._open else ""
         gap = " " * max(1, width - 2 - title.cell_length - len(age))
-        return Content.assemble(self._sign(session), " ", (title.plain, style), gap, (age, "$text-muted"))
+        sign = session_sign(session, self._open, self._unseen)
+        return Content.assemble(sign, " ", (title.plain, style), gap, (age, "$text-muted"))
 
-    def _sign(self, session: Session) -> Content:
-        if session.streaming:
-            return Content.styled(signs().loading, "$busy")
-        if session.id in self._unseen:
-            return Content.styled(signs().loaded, "$success")
-        return Content("▸" if session.id == self._open and signs().loaded == "●" else " ")
+
+def session_sign(session: Session, open_id: str | None, unseen: frozenset[str]) -> Content:
+    """Return what stands before a session: it is being answered, its answer was not seen yet, or it is the open one."""
+    if session.streaming:
+        return Content.styled(signs().loading, "$busy")
+    if session.id in unseen:
+        return Content.styled(signs().loaded, "$success")
+    return Content(signs().pointer if session.id == open_id else " ")
 
 
 def session_title(session: Session) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from venom_tui.ui.screens.chat.base import ChatBase
-from venom_tui.ui.screens.chat.session_list import SessionList, is_blank, session_title
+from venom_tui.ui.screens.chat.session_list import SessionList, is_blank, session_sign, session_title
 from venom_tui.ui.text import relative_time
 from venom_tui.ui.widgets.columns import Column
 from venom_tui.ui.workers import start
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from venom_tui.core.types.session import SearchHit, Session
 
 _COLUMNS = (
+    Column("", 1, worth=12),
     Column("title", 20, worth=9, stretch=True),
     Column("messages", 8, worth=3, right=True),
     Column("last", 10, worth=5, right=True),
@@ -36,6 +37,7 @@ class SessionVerbs(ChatBase):
         core = self.core
         if core is not None:
             self._sessions = tuple(await core.sessions.list())
+            self.conversation.unseen &= {session.id for session in self._sessions}
             self.show_sessions()
 
     def show_sessions(self) -> None:
@@ -45,6 +47,7 @@ class SessionVerbs(ChatBase):
         # What another venom-tui has just begun and not yet written into is nobody else's business.
         shown = [session for session in self._sessions if session.id == open_id or not is_blank(session)]
         self.query_one(SessionList).show(shown, open_id, conversation.unseen)
+        self.host.tell_unseen(len(conversation.unseen))
 
     # ------------------------------------------------------------------ open, begin
 
@@ -83,10 +86,12 @@ class SessionVerbs(ChatBase):
         from venom_tui.ui.dialogs.picker import Choice, Picker
 
         now = datetime.now(UTC)
+        current = None if self.conversation.session is None else self.conversation.session.id
         choices = [
             Choice(
                 session.id,
                 (
+                    session_sign(session, current, self.conversation.unseen),
                     Content(session_title(session)),
                     Content(f"{session.message_count:,}"),
                     Content(relative_time(session.updated_at, now)),
@@ -94,8 +99,8 @@ class SessionVerbs(ChatBase):
                 session_title(session).lower(),
             )
             for session in self._sessions
+            if session.id == current or not is_blank(session)
         ]
-        current = None if self.conversation.session is None else self.conversation.session.id
         picker = Picker("Sessions", _COLUMNS, choices, current=current, empty="No session matches.")
         self.app.push_screen(picker, lambda key: self.open_session(key) if key else None)
 
