@@ -278,9 +278,10 @@ async def test_what_is_installed(client: OllamaClient, fake: FakeOllama) -> None
         quantization="Q4_1",
         context_length=8192,
         capabilities=("completion",),
-        modified_at=datetime(2026, 11, 23, 16, 31, 26, 70342, UTC),
+        modified="2026-11-23T16:31:26.070342705Z",
         remote_host=None,
     )
+    assert model.modified_at == datetime(2026, 11, 23, 16, 31, 26, 70342, UTC)
     assert await client.version() == "0.33.0-rc2"
     assert "model_info" in await client.show("smollm2:135m")
 

@@ -47,13 +47,19 @@ class OllamaModel:
     context_length: int | None
     """In tags the longest that it was trained for, in ps what it is loaded with."""
     capabilities: tuple[str, ...] | None
-    modified_at: datetime | None
+    modified: str
+    """When it was changed last, as the server writes it; "" when it does not say."""
     remote_host: str | None
     """Where it really runs, when it is not on this machine."""
     size_vram_bytes: int | None = None
     expires_at: datetime | None = None
     forever: bool = False
     """It is kept until told otherwise (`keep_alive: -1`)."""
+
+    @property
+    def modified_at(self) -> datetime | None:
+        """When it was changed last; of thousands it is worked out for those of which it is asked."""
+        return parse_time(self.modified)[0]
 
 
 class OllamaClient(ServerClient):
@@ -324,7 +330,8 @@ def _model(row: dict[str, Any]) -> OllamaModel | None:
     details = row.get("details")
     details = details if isinstance(details, dict) else {}
     capabilities = row.get("capabilities")
-    expires_at, forever = parse_time(row.get("expires_at"))
+    expires = row.get("expires_at")
+    expires_at, forever = (None, False) if expires is None else parse_time(expires)
     return OllamaModel(
         name=sanitize_line(name, 350),
         digest=_word(row.get("digest")),
@@ -337,7 +344,7 @@ def _model(row: dict[str, Any]) -> OllamaModel | None:
         capabilities=None
         if not isinstance(capabilities, list)
         else tuple([_common_line(str(name), 40) for name in capabilities]),
-        modified_at=parse_time(row.get("modified_at"))[0],
+        modified=_word(row.get("modified_at")) or "",
         remote_host=_word(row.get("remote_host")),
         size_vram_bytes=_count(row.get("size_vram"), zero=True),
         expires_at=expires_at,

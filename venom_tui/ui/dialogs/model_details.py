@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
@@ -15,6 +15,7 @@ from venom_tui.ui.workers import start
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.types.model import ModelInfo
+    from venom_tui.ui.bridge import CoreHost
 
 
 class ModelDetailsDialog(FactsDialog[None]):
@@ -23,6 +24,7 @@ class ModelDetailsDialog(FactsDialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "no", "close", id="details.close", tooltip="Close the details"),
         Binding("e", "parameters", "parameters", id="details.parameters", tooltip="Change generation parameters"),
+        Binding("p", "pull", "pull", id="details.pull", tooltip="Fetch it again: what its source has newer"),
         Binding("u", "update", "update?", id="details.update", tooltip="Ask its source whether there is an update"),
         Binding("h", "digest", "sha256", id="details.digest", tooltip="Work out the digest of its file"),
     ]
@@ -53,6 +55,13 @@ class ModelDetailsDialog(FactsDialog[None]):
         """Open the parameters."""
         self.app.push_screen(ModelParameters(self._core, self._model), lambda _: self._renew())
 
+    def action_pull(self) -> None:
+        """Ask what it costs to fetch it again."""
+        if self._model.provider in ("ollama", "huggingface"):
+            cast("CoreHost", self.app).pull(self._model.name, self._model.provider)
+        else:
+            self.notify("It came from nowhere that can be asked.", markup=False)
+
     def action_update(self) -> None:
         """Ask whether there is an update."""
         start(self, self._ask, group="update")
@@ -78,6 +87,7 @@ class RepositoryDialog(FactsDialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "no", "close", id="repository.close", tooltip="Close the repository"),
+        Binding("p", "pull", "pull", id="repository.pull", tooltip="Fetch it, after its size was shown"),
         Binding("r", "renew", "ask again", id="repository.renew", tooltip="Ask Hugging Face again"),
     ]
 
@@ -89,6 +99,10 @@ class RepositoryDialog(FactsDialog[None]):
     def on_mount(self) -> None:
         """Ask."""
         self.action_renew()
+
+    def action_pull(self) -> None:
+        """Ask what it costs, and fetch it after a yes."""
+        cast("CoreHost", self.app).pull(self._repository, "huggingface")
 
     def action_renew(self) -> None:
         """Ask what it holds."""

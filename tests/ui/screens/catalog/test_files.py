@@ -53,7 +53,7 @@ async def test_details_of_a_model_of_ollama(catalog: OpenCatalog, ollama: Server
         await shown.until(lambda: "apache-2.0" in shown.text)
         assert "same weights    twin:135m @ ollama" in shown.text and "nobody was asked" in shown.text
         assert "stop            <|im_start|>" in shown.text and "layers cannot be seen" in shown.text
-        assert "esc close   e parameters   u update?   h sha256" in shown.text
+        assert "esc close   e parameters   p pull   u update?   h sha256" in shown.text
         await shown.press("enter")
         assert shown.app.screen is shown.screen
 

@@ -71,7 +71,7 @@ async def test_search_news_and_papers(catalog: OpenCatalog, hub: Hub, places: di
         assert squeezed(shown.lines[4]) == "date title authors"
         await shown.press("enter")
         await shown.until(lambda: "https://x.example/1" in shown.text)
-        await shown.press("escape", "p")
+        await shown.press("escape", "P")
         await shown.until(lambda: "Papers ─ 1" in shown.text and "On herons" in shown.text)
         await shown.press("t")
         await shown.until(lambda: "Trending ─ 3" in shown.text)
@@ -100,6 +100,38 @@ async def test_a_repository_shows_its_files_and_sizes(catalog: OpenCatalog, hub:
         await shown.until(lambda: "accepted its conditions" in shown.text)
         assert "HF_TOKEN" in shown.text and "restricted" in shown.text
         assert not hub.asked_for("/*/resolve/*"), "nothing is fetched"
+
+
+async def test_what_was_found_is_pulled(catalog: OpenCatalog, hub: Hub, places: dict[str, str], tmp_path: Path) -> None:
+    async with catalog(**places, HF_HUB_CACHE=str(tmp_path / "hub")) as shown:
+        await shown.press("o")
+        await shown.until(lambda: "org/Tiny-GGUF" in shown.text)
+        shown.app.screen.query_one(OfferList).set_cursor("huggingface org/Tiny-GGUF")
+        await shown.press("enter")
+        await shown.until(lambda: "3 files" in shown.text)
+        await shown.press("p")
+        await shown.until(lambda: "to fetch" in shown.text and "tiny-Q4_K_M.gguf" in shown.text)
+        await shown.press("escape", "escape")
+        await shown.until(lambda: isinstance(shown.app.screen, OffersScreen))
+        await shown.press("p")
+        await shown.until(lambda: "to fetch" in shown.text and "pull it" in shown.text)
+        assert not hub.asked_for("/*/resolve/*"), "nothing is fetched before the yes"
+        await shown.press("enter")
+        await shown.until(lambda: any("Pulling org/Tiny-GGUF" in notice for notice in shown.notices))
+        await shown.press("escape")
+        await shown.until(lambda: "org/Tiny-GGUF:Q4_K_M" in shown.names)
+        await shown.press("p")
+        await shown.until(lambda: "show what it costs" in shown.text, 5)
+        await shown.press("escape")
+        # The selected ones are asked for again, and only those that have a source.
+        for name in list(shown.names):
+            key = next(key for key in shown.rows.keys if key.endswith(f" {name}"))
+            shown.rows.set_cursor(key)
+            await shown.press("space")
+        await shown.press("p")
+        await shown.until(lambda: "Pull 1 model again" in shown.text and "Not 1 that came" in shown.text)
+        await shown.press("y")
+        await shown.until(lambda: any("1 in the queue" in notice for notice in shown.notices))
 
 
 BAD: list[dict[str, Any]] = [

@@ -21,6 +21,7 @@ class ModelList(RowList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,c", "screen.chat", "chat", id="catalog.chat", tooltip="Chat with the model: it becomes active"),
         Binding("i", "screen.details", "details", id="catalog.details", tooltip="Show everything that is known of it"),
+        Binding("p", "screen.pull", "pull", id="catalog.pull", tooltip="Fetch a model; the selected ones: fetch again"),
         Binding("u", "screen.unload", "unload", id="catalog.unload", tooltip="Take the model out of memory"),
         Binding("d", "screen.remove", "remove", id="catalog.remove", tooltip="Remove the model, after a yes"),
         Binding("y", "screen.copy", "Copy", show=False, id="catalog.copy", tooltip="Copy the model under a new name"),

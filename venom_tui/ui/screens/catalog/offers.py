@@ -34,10 +34,11 @@ class OfferList(RowList):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,i", "screen.open", "what is in it", id="offers.open", tooltip="Show what a repository holds"),
+        Binding("p", "screen.pull", "pull", id="offers.pull", tooltip="Fetch it, after its size was shown"),
         Binding("slash", "screen.search", "search", id="offers.search", tooltip="Search Hugging Face and Ollama"),
         Binding("t", "screen.trending", "trending", id="offers.trending", tooltip="What is taken most now"),
         Binding("n", "screen.news('blog')", "news", id="offers.news", tooltip="News of the Hugging Face blog"),
-        Binding("p", "screen.news('papers')", "papers", id="offers.papers", tooltip="Papers that readers picked"),
+        Binding("P", "screen.news('papers')", "papers", id="offers.papers", tooltip="Papers that readers picked"),
         Binding("r", "screen.again", "ask again", id="offers.again", tooltip="Ask the same once more"),
     ]
 
@@ -228,6 +229,14 @@ class OffersScreen(SectionScreen):
             return
         lines = [text.plain for text in detail_lines(listed, 2000)]
         self.app.push_screen(Notice(listed.title or "Who could not be asked", lines))
+
+    def action_pull(self) -> None:
+        """Ask what the offer under the cursor costs, and fetch it after a yes."""
+        listed = self._listed
+        if listed is None or listed.offer is None:
+            self.notify("Only a model can be pulled.", markup=False)
+        else:
+            self.host.pull(listed.offer.name, listed.offer.provider)
 
     def action_back(self) -> None:
         """Esc: leave the words, else go back to the catalog."""

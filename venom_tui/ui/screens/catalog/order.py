@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from venom_tui.ui.screens.catalog.row import Order, Row, order_of
+from venom_tui.ui.screens.catalog.row import Row, order_of
 
-Value = Order | str | float | int | None
+Value = tuple[str, ...] | str | float | int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ def _ago(moment: datetime | None) -> float | None:
     return None if moment is None else -moment.timestamp()
 
 
-def _order(text: str | None) -> Order | None:
+def _order(text: str | None) -> str | None:
     return None if text is None else order_of(text)
 
 

@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from rich.cells import cell_len
 
 from venom_tui.core.types.model import ModelInfo
 
-Order = tuple[str | int, ...]
-"""Texts and numbers in turn, so that `b10` comes after `b9`."""
-
-_DIGITS = re.compile(r"([0-9]{1,18})")
+_DIGITS = re.compile(r"[0-9]{1,18}")
 _PARAMETERS = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*([kmbt])", re.IGNORECASE)
 _THOUSANDS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 _WORDS = {"completion": "chat", "thinking": "think", "vision": "see", "embedding": "embed"}
 """How a capability is called on the screen; the others keep their names."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A model as the list, its filter and its order know it."""
+class Row(NamedTuple):
+    """A model as the list, its filter and its order know it; thousands are made while somebody waits."""
 
     key: str
     """Names it among all models of all runtimes."""
@@ -32,7 +28,7 @@ class Row:
     """What plain words are looked for in, folded."""
     places: str
     """Runtime and provider, folded, each on its line: plain words are looked for where these begin."""
-    name_order: Order
+    name_order: str
     width: int
     """Cells of the name."""
     parameters: float | None
@@ -69,7 +65,7 @@ def row_of(model: ModelInfo) -> Row:
         # Else `llama` would find all that ollama has.
         places=_folded("", place_of(model), model.provider),
         name_order=order_of(model.name),
-        width=cell_len(model.name),
+        width=len(model.name) if model.name.isascii() else cell_len(model.name),
         parameters=parameters_of(model.parameter_size),
     )
 
@@ -80,11 +76,13 @@ def _folded(*parts: str | None) -> str:
     return "\n".join([part for part in parts if part is not None]).casefold()
 
 
-def order_of(text: str) -> Order:
-    """Return what texts with numbers in them are sorted by."""
-    parts: list[str | int] = [*_DIGITS.split(text.casefold())]
-    parts[1::2] = map(int, parts[1::2])
-    return tuple(parts)
+def order_of(text: str) -> str:
+    """Return what texts with numbers in them are sorted by, so that `b10` comes after `b9`."""
+    return _DIGITS.sub(_padded, text.casefold())
+
+
+def _padded(digits: re.Match[str]) -> str:
+    return digits[0].zfill(18)
 
 
 @lru_cache(maxsize=4096)

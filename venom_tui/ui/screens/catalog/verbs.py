@@ -102,6 +102,45 @@ class ModelVerbs(SectionScreen):
         if self.core is not None:
             self.app.push_screen(OffersScreen())
 
+    # ------------------------------------------------------------------ pull
+
+    def action_pull(self) -> None:
+        """Ask which model is to be fetched; with models selected, fetch what their sources have newer of them."""
+        core, models = self.core, [row.model for row in self.chosen]
+        if not models or core is None:
+            self.host.pull()
+            return
+        if self._refused(core):
+            return
+        pulled = [model for model in models if model.provider in ("ollama", "huggingface")]
+        lines = [*(model.name for model in pulled[:12]), *([f"and {len(pulled) - 12:,} more"] if pulled[12:] else [])]
+        if len(pulled) < len(models):
+            lines.append(f"Not {len(models) - len(pulled):,} that came from nowhere that can be asked.")
+        lines += ["", "Their sources are asked; only what is not here is fetched."]
+        if not pulled:
+            self.notify("None of the selected models has a source that can be asked.", markup=False)
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                start(self, lambda: self._pull(core, pulled), group="pull")
+
+        title = "1 model" if len(pulled) == 1 else f"{len(pulled):,} models"
+        self.app.push_screen(Confirm(f"Pull {title} again", lines), answered)
+
+    async def _pull(self, core: Core, models: Sequence[ModelInfo]) -> None:
+        begun = 0
+        for model in models:
+            provider = model.provider
+            try:
+                runtime = (model.runtime or None) if provider == "ollama" else None
+                await core.models.pull(model.name, provider, runtime=runtime)
+                begun += 1
+            except VenomError as failure:
+                self.complain(failure)
+        if begun:
+            self.notify(f"{begun:,} in the queue; Operations shows how far they are.", markup=False)
+
     # ------------------------------------------------------------------ copy
 
     def action_copy(self) -> None:
