@@ -31,6 +31,7 @@ _DRIVING = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-
 
 def check_output(venom: Venom) -> None:
     """See that the terminal got no sequence and no control character but the program's own."""
+    venom.wait_quiet()  # a sequence may be on its way by half
     left = _OURS.sub(b"", venom.output)
     found = _DRIVING.search(left.decode())
     assert found is None, left[max(0, found.start() - 60) : found.end() + 60]
@@ -86,9 +87,9 @@ def test_a_hostile_server(home: Path) -> None:
         venom.ready()
         venom.send("ctrl+o")
         venom.wait_for(r"○ +smollm2(?s:.*)esc no")
-        assert f"evil linktxt.exe {SHOWN[:8]}" in venom.text
+        venom.wait_for(re.escape(f"evil linktxt.exe {SHOWN[:8]}"))
         venom.type("good\r")
-        venom.wait_toast(r"good \[/x\] \[b\]x\[/b\] answers now")
+        venom.wait_toast(r"good \[/x\] \[b\]x\[/b\] answers (now|already)")
         venom.prompt("first")
         venom.wait_for(rf"the end(?s:.*){ENDED}", 30)
         assert SHOWN in venom.text
@@ -159,8 +160,12 @@ def test_hostile_files_prompts_and_titles(home: Path, demonstration_model: Path)
         check_output(venom)
         venom.send("enter")
         venom.wait_for("tok/s", 60)
-        venom.send("escape")  # it may never come to an end about such a thing
+        if "esc stops" in venom.text:  # it may never come to an end about such a thing
+            venom.send("escape")
         venom.wait_gone("esc stops")
+        venom.wait_quiet()  # a key right behind an escape would be one with alt
+        if "enter send" not in venom.text:  # the answer had ended before the escape, which left the prompt
+            venom.send("i")
         assert SHOWN in venom.rows_of("user")[0].content
         assert not _DRIVING.search(venom.rows_of("user")[0].content.replace("\n", ""))
 

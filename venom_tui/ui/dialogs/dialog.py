@@ -9,10 +9,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
-from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input
 
+from venom_tui.ui.terminal.screen import TerminalModal
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.line import Line
 
@@ -45,7 +45,7 @@ class KeysLine(Line):
         return text.pad_left(max(0, width - text.cell_length))
 
 
-class Dialog(ModalScreen[Result | None], Generic[Result]):
+class Dialog(TerminalModal[Result | None], Generic[Result]):
     """A question over the screen. Esc answers None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

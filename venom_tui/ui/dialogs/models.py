@@ -93,7 +93,7 @@ class ModelPicker(Picker):
         silent = [status for status in await self._core.runtimes.statuses() if status.state in _SILENT]
         rows += [_silent_row(status) for status in sorted(silent, key=lambda status: status.origin == "default")]
         self.set_choices(rows, "asking the runtimes …" if asking else self._said)
-        if not self._began and models:
+        if not self._began and models and self.query(RowList):
             self._began = True
             active = next((key for key, model in self._models.items() if model.active), None)
             if active is not None:

@@ -124,7 +124,7 @@ class Picker(Dialog[str]):
         self._filter(text)
 
     def _filter(self, text: str) -> None:
-        if text == self._filtered_by:
+        if text == self._filtered_by or not self.query(RowList):  # a list that is gone: the dialog is being closed
             return
         self._filtered_by = text
         words = text.lower().split()

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from textual._compositor import Compositor
-from textual.geometry import Region
-from textual.screen import Screen, ScreenResultType
+from textual.geometry import Offset, Region
+from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
+from textual.widget import Widget
 
 
 class FrugalCompositor(Compositor):
@@ -25,9 +26,27 @@ class FrugalCompositor(Compositor):
                 return  # what is behind it is not seen
 
 
-class TerminalScreen(Screen[ScreenResultType]):
+class ShownOnly(Screen[ScreenResultType]):
+    """A screen on which a press of the mouse finds no widget that was taken away since the last picture.
+
+    Textual (8.2.8) begins a selection in the parent of what it finds, and what is gone has none: an expired toast that
+    is clicked on would end the program.
+    """
+
+    def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
+        """Return the widget at a place of the screen with the place in its text; None for what is not known."""
+        widget, offset = super().get_widget_and_offset_at(x, y)
+        gone = widget is not None and widget is not self and widget.parent is None
+        return (None, None) if gone else (widget, offset)
+
+
+class TerminalScreen(ShownOnly[ScreenResultType]):
     """A screen of a `TerminalApp`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._compositor = FrugalCompositor()
+
+
+class TerminalModal(ShownOnly[ScreenResultType], ModalScreen[ScreenResultType]):
+    """A dialog of a `TerminalApp`."""

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 
 from venom_tui.core.types.alternatives import going_on
 from venom_tui.ui.screens.chat.entries import entries_of, title_of
+from venom_tui.ui.terminal.screen import TerminalModal
 from venom_tui.ui.text import signs, truncate_middle
 from venom_tui.ui.widgets.footer import FooterLine
 from venom_tui.ui.widgets.sections import RuleLine
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from venom_tui.core.types.session import Message
 
 
-class Compare(ModalScreen[str | None]):
+class Compare(TerminalModal[str | None]):
     """Shows two of several answers; `a` goes on with the one that has the focus, and answers with its id.
 
     Args:

@@ -60,7 +60,14 @@ class ChatTranscript(Transcript):
         Binding(
             "slash", "screen.find", "Find", show=False, id="transcript.find", tooltip="Search the text of all sessions"
         ),
-        Binding("i", "screen.prompt", "Prompt", show=False, id="transcript.prompt", tooltip="Go to the prompt"),
+        # With priority it acts as it arrives: all that is typed behind it is the prompt's, in its order.
+        Binding(
+            *("i", "screen.prompt", "Prompt"),
+            show=False,
+            id="transcript.prompt",
+            tooltip="Go to the prompt",
+            priority=True,
+        ),
     ]
 
     async def on_key(self, event: events.Key) -> None:
