@@ -11,14 +11,13 @@ from pathlib import Path
 import pytest
 
 from scripts.real_components import GEMMA
-from tests.llamacpp_log import MIB, reported
+from tests.llamacpp_log import MIB, as_ollama_adds_up, reported
 from tests.real.servers.ollama import OllamaFactory
 from tests.real.servers.ollama_store import OllamaModel
 from tests.tools import need
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.models.gguf import read_header
-from venom_tui.core.resources.estimate.cache import llamacpp_cells
-from venom_tui.core.resources.estimate.estimate import Estimate, batch_of, estimate
+from venom_tui.core.resources.estimate.estimate import estimate
 from venom_tui.core.resources.estimate.from_gguf import shape_from_values
 from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.resources.processes import process_memory
@@ -69,7 +68,7 @@ async def test_what_ollama_reports_and_takes(ollama: OllamaFactory, demonstratio
                 assert (await http.post("/api/generate", json=body)).status_code == 200
                 (row,) = [row for row in (await http.get("/api/ps")).json()["models"] if row["name"] == laid.name]
                 found = estimate(shape, "ollama", context=context)
-                assert _as_ollama_adds_up(found, shape, context) == pytest.approx(row["size"], rel=0.1)
+                assert as_ollama_adds_up(found, shape, context) == pytest.approx(row["size"], rel=0.1)
                 (pid,) = [one for one in server.runner_pids() if _holds(one, row["name"], server.models_dir)]
                 measured = process_memory(pid)
                 assert measured is not None
@@ -80,15 +79,6 @@ async def test_what_ollama_reports_and_takes(ollama: OllamaFactory, demonstratio
 def _told_by_ollama(shape: ModelShape, of_file: ModelShape) -> ModelShape:
     """Return the shape of the file as Ollama tells it: from another source, and else the same."""
     return replace(of_file, source=shape.source, notes=shape.notes)
-
-
-def _as_ollama_adds_up(found: Estimate, shape: ModelShape, context: int) -> int:
-    """Return what Ollama 0.33 will report: where a model has two caches, it counts the last of the log alone."""
-    if not shape.window:
-        return found.buffers_bytes
-    cells = llamacpp_cells(shape.window, context, 1, batch_of("ollama", context), shared=False)
-    full = sum(layer.key_elements + layer.value_elements for layer in shape.layers if not layer.window)
-    return found.buffers_bytes - cells.full * full * 2
 
 
 def _holds(pid: int, name: str, models_dir: Path) -> bool:
