@@ -63,6 +63,8 @@ class Router(FakeServer):
         self.states = dict.fromkeys(names, "unloaded")
         self.failed: dict[str, int] = {}
         self.broken = broken
+        self.full = 0
+        """How many times it still says that it has no place."""
         self.loads: list[str] = []
         props = {"role": "router", "max_instances": 1, "default_generation_settings": {"params": None, "n_ctx": 0}}
         super().__init__(
@@ -98,6 +100,12 @@ class Router(FakeServer):
             script = says(NO_PATH, "404 Not Found")
         elif self.states[name] != "unloaded":
             script = says(_refusal("model is already running"), "400 Bad Request")
+        elif self.full:
+            self.full -= 1
+            words = "model limit reached, try again later"
+            script = says(
+                {"error": {"code": 500, "message": words, "type": "server_error"}}, "500 Internal Server Error"
+            )
         else:
             self.loads.append(name)
             self.states |= dict.fromkeys(self.states, "unloaded") | {name: "loading"}

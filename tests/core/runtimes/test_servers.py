@@ -200,6 +200,23 @@ async def test_a_router_that_is_loading_says_so(pool: HttpPool) -> None:
         assert (runtime.status().state, runtime.status().detail) == (RuntimeState.LOADING, "loading one")
 
 
+async def test_a_router_without_a_place_is_waited_for(pool: HttpPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = Router("one", "two")
+    async with serving(fake) as server:
+        runtime, models = await routed(pool, server.url)
+        plan, _ = await runtime.prepare(models["two"], NONE)
+        fake.full = 2
+        said: list[str] = []
+        await runtime.load(models["two"], plan, status=said.append)
+        assert fake.states["two"] == "loaded"
+        assert len(said) == 2 and said[0].endswith("holds as many models as it may; one has to leave")
+        fake.states["two"], fake.full = "unloaded", 2
+        monkeypatch.setattr("venom_tui.core.runtimes.llamacpp._PLACE_WITHIN_S", -1.0)
+        with pytest.raises(RuntimeFailure) as caught:
+            await runtime.load(models["two"], plan, status=said.append)
+        assert caught.value.server_message == "model limit reached, try again later"
+
+
 async def test_a_router_that_cannot_load(pool: HttpPool) -> None:
     async with serving(Router("one", "bad", broken="bad")) as server:
         runtime, models = await routed(pool, server.url)

@@ -19,6 +19,7 @@ from venom_tui.core.types.runtime import RuntimeState
 
 _LOADED_WITHIN_S = 1800.0
 _LEAVES_WITHIN_S = 30.0
+_PLACE_WITHIN_S = 60.0
 _ASK_EVERY_S = 0.1
 
 
@@ -97,13 +98,7 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         """Tell the router to load it, and follow its state."""
         if not self._router:
             return
-        try:
-            await self.client.load(model.name)
-        except RuntimeRefused as failure:
-            if "already" not in failure.server_message:  # somebody else has just asked for it
-                raise LoadFailed(
-                    f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
-                ) from failure
+        await self._ask_to_load(model, status)
         deadline = time.monotonic() + _LOADED_WITHIN_S
         while True:
             row = await self._row(model.name)
@@ -119,6 +114,28 @@ class LlamaCppRuntime(OpenAIServerRuntime):
                 raise RuntimeTimeout(f"{self.client.who} has not loaded {model.name} in {_LOADED_WITHIN_S:g} s.")
             await asyncio.sleep(_ASK_EVERY_S)
         await self.look()
+
+    async def _ask_to_load(self, model: ModelInfo, status: Status) -> None:
+        """Tell the router to load a model; while it has no place for one (b10434: 500 "try again later") say so, wait.
+
+        That lasts as long as the model that has to leave is being loaded, or answers.
+        """
+        deadline = time.monotonic() + _PLACE_WITHIN_S
+        while True:
+            try:
+                await self.client.load(model.name)
+            except RuntimeRefused as failure:
+                if "already" not in failure.server_message:  # somebody else has just asked for it
+                    raise LoadFailed(
+                        f"{self.client.who} did not load {model.name}.", server_message=failure.server_message
+                    ) from failure
+            except RuntimeFailure as failure:
+                if "try again later" not in failure.server_message or time.monotonic() > deadline:
+                    raise
+                status(f"{self.client.who} holds as many models as it may; one has to leave")
+                await asyncio.sleep(_ASK_EVERY_S)
+                continue
+            return
 
     async def unload(self, model: ModelInfo) -> None:
         """Tell the router to unload it, and wait until it has."""
