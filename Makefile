@@ -8,6 +8,8 @@ SHELL := /bin/sh
 
 ARGS ?=
 T ?=
+# Tests wait more than they compute: more of them than there are cores.
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 6 ? n + 1 : 6)))
 BIN_DIR ?= $(HOME)/.local/bin
 ifneq ($(origin PYTHON),undefined)
 export PYTHON
@@ -41,7 +43,7 @@ uninstall: ## remove that link
 	@sh scripts/link.sh uninstall "$(BIN_DIR)"
 
 test: setup-dev ## the tests; one file: make test T=tests/core/store
-	@$(PYTEST) -m "not real and not soak" $(T)
+	@$(PYTEST) -n $(JOBS) --dist loadfile -m "not real and not soak" $(T)
 
 test-real: setup-dev ## the tests with real servers (5 GB, fetched once, kept in ~/.cache/venom-tui)
 	@$(PY) -m scripts.real_components fetch && $(PYTEST) -m real $(T)
