@@ -73,6 +73,8 @@ class ModelManager:
         self._files = ModelFiles(settings.models_dir, headers)
         self._cache = HubCache(settings.hub_cache, headers)
         self.contexts = Contexts(runtimes)
+        self._chosen: tuple[str, str] | None = None
+        """What was switched to against the environment, which wins over the store at the next start only."""
         self._seen: Models | None = None
         self._scan: asyncio.Task[Models] | None = None
 
@@ -216,7 +218,10 @@ class ModelManager:
         return self._choose(models)
 
     def _wanted(self) -> tuple[str, str]:
-        return self._settings.text("VENOM_ACTIVE_RUNTIME"), self._settings.text("VENOM_ACTIVE_MODEL")
+        return self._chosen or (
+            self._settings.text("VENOM_ACTIVE_RUNTIME"),
+            self._settings.text("VENOM_ACTIVE_MODEL"),
+        )
 
     def _choose(self, models: Models) -> ActiveModel | None:
         return choose(models, self._wanted(), self._loaded(), self._runtimes.states())
@@ -275,6 +280,9 @@ class ModelManager:
         await self._store.save_all(values)
         for key, value in values.items():
             self._settings.set_stored(key, value)
+        self._chosen = None
+        if self._wanted() != (model.runtime, model.name):
+            self._chosen = (model.runtime, model.name)
         self._events.emit(ActiveModelChanged(await self.active()))
 
     async def unload(self, name: str, runtime: str | None = None) -> None:
