@@ -1,4 +1,7 @@
-"""What the process without a terminal opens: the store, and the means to fetch models. No runtimes, no sampling."""
+"""What the process without a terminal opens: the store, and the means to fetch models and to start servers.
+
+No runtimes, no sampling.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.events import EventBus
-from venom_tui.core.models.pulls.performers import register
+from venom_tui.core.models.pulls import performers as pulls
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.owner import Owner
+from venom_tui.core.servers import performers as servers
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.operations import OperationStore
@@ -34,5 +38,6 @@ async def background(settings: Settings) -> AsyncIterator[OperationRunner]:
         stack.push_async_callback(pool.close)
         operations = OperationRunner(OperationStore(database), events, owner)
         stack.push_async_callback(operations.close)
-        register(operations, settings, pool)
+        pulls.register(operations, settings, pool)
+        servers.register(operations, settings, pool)
         yield operations

@@ -26,6 +26,7 @@ from venom_tui.core.owner import Owner
 from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter
 from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.servers.control import ServerControl
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.catalog import CatalogStore
 from venom_tui.core.store.database import Database
@@ -59,6 +60,7 @@ class Core:
     router: ModelRouter
     guard: Telemetry
     fits: FitService
+    servers: ServerControl
     chat: Orchestrator
     database: Database
 
@@ -113,6 +115,9 @@ class Core:
         )
         await self.fits.start()
         stack.push_async_callback(self.fits.close)
+        self.servers = ServerControl(settings, pool, self.operations, events, self.runtimes, self.fits)
+        await self.servers.start_watching()
+        stack.push_async_callback(self.servers.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
         watch = StoreWatch(path, self._changed_elsewhere, elsewhere=self.database.changed_elsewhere)

@@ -20,6 +20,7 @@ VenomError
 │   ├── BadAnswer           HTML, broken JSON, a wrong shape
 │   ├── CutStream           a stream that ended without its end marker
 │   ├── LoadFailed          a model that could not be loaded
+│   ├── StartFailed         a server that could not be started, or did not end
 │   └── DownloadFailed      what was to be fetched did not come, or came damaged
 ├── NoSpace                 a download that does not fit on its disk
 ├── StoreError              the database could not be read or written
@@ -221,6 +222,12 @@ class LoadFailed(RuntimeFailure):
     """A model could not be loaded; `server_message` is the runtime's own log."""
 
     code = "load_failed"
+
+
+class StartFailed(RuntimeFailure):
+    """A server could not be started, or did not end; `server_message` is the end of its log."""
+
+    code = "start_failed"
 
 
 class DownloadFailed(RuntimeFailure):

@@ -16,6 +16,7 @@ from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.model import ActiveModel
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeStatus
+from venom_tui.core.types.server import Server
 from venom_tui.core.types.turn import TurnEvent
 
 
@@ -45,6 +46,13 @@ class RuntimeChanged:
     """A runtime's state is another one than before."""
 
     status: RuntimeStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanged:
+    """The process of a server that is controlled here began, ended, or moved to another address."""
+
+    server: Server
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ Event = (
     | QueueChanged
     | OperationChanged
     | RuntimeChanged
+    | ServerChanged
     | ModelsChanged
     | ActiveModelChanged
     | FitsChanged

@@ -74,4 +74,5 @@ class Running:
         """Stop the work; the first reason counts."""
         if self.ending is None:
             self.ending = ending
+            self.progress.given_up = ending is Ending.CANCEL
         self.task.cancel()

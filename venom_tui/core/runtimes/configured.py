@@ -11,6 +11,7 @@ from venom_tui.core.runtimes.discovery import Found
 from venom_tui.core.runtimes.llamacpp import LlamaCppRuntime
 from venom_tui.core.runtimes.ollama import OllamaRuntime
 from venom_tui.core.runtimes.openai_server import OpenAIServerRuntime
+from venom_tui.core.runtimes.ports import chosen_url
 from venom_tui.core.runtimes.runtime import Runtime
 from venom_tui.core.runtimes.unidentified import UnidentifiedServer
 from venom_tui.core.runtimes.vllm import VllmRuntime
@@ -35,7 +36,7 @@ def configured(settings: Settings, pool: HttpPool) -> list[Runtime]:
         url = base_url(vllm, default_port=VLLM_PORT)
         runtimes.append(VllmRuntime("vllm", url, pool, origin=_where(settings, "VLLM_ENDPOINT")))
     for table in read_runtimes(settings.config_dir / "config.toml"):
-        runtime = _of_table(table, settings, pool)
+        runtime = of_table(table, settings, pool)
         # A table takes the place of what has its name by itself.
         runtimes = [other for other in runtimes if other.id != runtime.id]
         runtimes.append(runtime)
@@ -60,11 +61,27 @@ def _where(settings: Settings, name: str) -> str:
     return f"{name}, {settings.lookup(name).source}"
 
 
-def _of_table(table: RuntimeTable, settings: Settings, pool: HttpPool) -> Runtime:
+def url_of(table: RuntimeTable, settings: Settings) -> str:
+    """Return the address of a server that a table names; chosen at the first time where it names none (small files).
+
+    Raises:
+        UsageError: the address is wrong.
+    """
+    if not table.url:
+        return chosen_url(settings.data_dir, table.name, read_only=settings.flag("VENOM_READ_ONLY"))
     try:
-        url = base_url(table.url, default_port=OLLAMA_PORT if table.kind == "ollama" else VLLM_PORT)
+        return base_url(table.url, default_port=OLLAMA_PORT if table.kind == "ollama" else VLLM_PORT)
     except UsageError as failure:
         raise UsageError(f"[runtimes.{table.name}]: {failure.message}", hint=failure.hint) from None
+
+
+def of_table(table: RuntimeTable, settings: Settings, pool: HttpPool) -> Runtime:
+    """Return the runtime that a table names (small synchronous reads).
+
+    Raises:
+        UsageError: the address or the key file is wrong.
+    """
+    url = url_of(table, settings)
     if not table.kind:
         return UnidentifiedServer(table.name, url, pool, origin="config.toml", api_key=key_of(table))
     return server(table.name, table.kind, url, pool, settings, origin="config.toml", api_key=key_of(table))

@@ -120,6 +120,14 @@ class LlmServerController:
         """Look more often while somebody watches."""
         self._lookout.watch(fast)
 
+    def wake(self, runtime_id: str) -> None:
+        """Look at a runtime soon: something happened to it."""
+        self._lookout.wake(runtime_id)
+
+    def replace(self, runtime: Runtime) -> None:
+        """Ask a server at another address from now on."""
+        self._lookout.replace(runtime)
+
     # ------------------------------------------------------------------ a model is asked
 
     async def prepare(

@@ -124,6 +124,12 @@ class Lookout:
         if (watched := self._watched.get(runtime_id)) is not None:
             watched.wake.set()
 
+    def replace(self, runtime: Runtime) -> None:
+        """Ask another runtime from now on in the place of the one with its id: the same server at another address."""
+        if (watched := self._watched.get(runtime.id)) is not None:
+            watched.runtime = runtime
+            watched.wake.set()
+
     def tell(self, runtime_id: str) -> None:
         """Say what has changed of a runtime that was asked by somebody else."""
         if (watched := self._watched.get(runtime_id)) is not None:

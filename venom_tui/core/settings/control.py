@@ -6,7 +6,7 @@ unit = "vllm.service"                        # a unit of systemd; user_unit = tr
 command = ["/opt/llama/llama-server", "-m", "/models/a.gguf"]     # a program with its arguments; no shell is asked
 environment = { LLAMA_ARG_THREADS = "4" }    # further variables for it
 
-[runtimes.box.profile]                       # a vLLM, whose arguments are made from this
+[runtimes.box.profile]                       # a vLLM, whose arguments are made from this; url may then be left out
 model = "Qwen/Qwen3-8B"                      # a repository of Hugging Face, or a folder
 served_name = "qwen3"                        # the name that requests use; left out: the model's
 tensor_parallel = 2                          # GPUs that share each layer

@@ -37,6 +37,7 @@ class RuntimeTable:
 
     name: str
     url: str
+    """Where it answers; "" for a profile: a free port of the loopback address is chosen."""
     kind: str = ""
     """One of KINDS, or "": it is asked."""
     key_env: str = ""
@@ -74,7 +75,7 @@ def _table(path: Path, name: str, values: object) -> RuntimeTable:
         )
     if wrong := [field for field in sorted(_FIELDS & set(values)) if not isinstance(values[field], str)]:
         raise UsageError(f"{where}: {wrong[0]} must be text in quotes.")
-    if not values.get("url"):
+    if not values.get("url") and "profile" not in values:
         raise UsageError(f"{where} has no url.", hint='Write url = "http://HOST:PORT".')
     kind = values.get("kind", "")
     if kind and kind not in KINDS:
@@ -84,7 +85,8 @@ def _table(path: Path, name: str, values: object) -> RuntimeTable:
     control = read_control(where, kind, values)
     if control is not None and control.profile is not None:
         kind = "vllm"
-    return RuntimeTable(name, values["url"], kind, values.get("key_env", ""), values.get("key_file", ""), control)
+    url = values.get("url", "")
+    return RuntimeTable(name, url, kind, values.get("key_env", ""), values.get("key_file", ""), control)
 
 
 def key_of(table: RuntimeTable, environ: Mapping[str, str] | None = None) -> str | None:
