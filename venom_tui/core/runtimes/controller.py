@@ -19,7 +19,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import RuntimeFigures, RuntimeState, RuntimeStatus
 
 _NO_PARAMETERS = GenerationParameters()
 
@@ -119,6 +119,14 @@ class LlmServerController:
     def watch(self, fast: bool) -> None:
         """Look more often while somebody watches."""
         self._lookout.watch(fast)
+
+    def figures(self, runtime_id: str) -> RuntimeFigures:
+        """Return how a runtime answered lately; what it has to do is asked for while somebody watches, or `measure`."""
+        return self._lookout.figures(runtime_id)
+
+    async def measure(self) -> None:
+        """Ask all runtimes now what they have to do."""
+        await self._lookout.measure()
 
     def wake(self, runtime_id: str) -> None:
         """Look at a runtime soon: something happened to it."""

@@ -8,14 +8,15 @@ from itertools import pairwise
 from typing import Any
 
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout
+from venom_tui.core.clients.metrics import highest_share, read_metrics, total
+from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
 from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
 from venom_tui.core.runtimes.runtime import Plan, Status
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import RuntimeState
+from venom_tui.core.types.runtime import RuntimeLoad, RuntimeState
 
 _LOADED_WITHIN_S = 1800.0
 _LEAVES_WITHIN_S = 30.0
@@ -31,6 +32,7 @@ class LlamaCppRuntime(OpenAIServerRuntime):
     def __init__(self, runtime_id: str, url: str, pool: HttpPool, *, origin: str, api_key: str | None = None) -> None:
         super().__init__(runtime_id, url, pool, origin=origin, api_key=api_key)
         self._router = False
+        self._asleep = False
         self._context: int | None = None
 
     async def _facts(self, rows: list[dict[str, Any]]) -> dict[str, object]:
@@ -53,7 +55,8 @@ class LlamaCppRuntime(OpenAIServerRuntime):
         path = props.get("model_path")
         weights = sanitize_line(path, 500) if isinstance(path, str) else None
         self._loaded = tuple(self._held(row, self._context, weights) for row in rows)
-        asleep = ", asleep" if props.get("is_sleeping") else ""
+        self._asleep = bool(props.get("is_sleeping"))
+        asleep = ", asleep" if self._asleep else ""
         facts["detail"] = f"serves {', '.join(model.name for model in self._loaded)}{asleep}"
         return facts
 
@@ -83,6 +86,24 @@ class LlamaCppRuntime(OpenAIServerRuntime):
             context_length=trained if isinstance(trained, int) else None,
             loaded=_state(row) in ("loaded", "sleeping") if self._router else True,
         )
+
+    async def measure(self) -> RuntimeLoad:
+        """Read its metrics where it was started with them, else look at its slots."""
+        if self._router:
+            return RuntimeLoad(reason="a router: each of its models has a server of its own")
+        if self._asleep:
+            return RuntimeLoad(0, 0, reason="it sleeps until the next request")
+        try:
+            return _load(await self.client.text("/metrics", timeout_s=LOOK_LIMIT_S))
+        except RuntimeFailure:
+            pass  # without --metrics it refuses
+        try:
+            slots = await self.client.get("/slots", timeout_s=LOOK_LIMIT_S)
+        except VenomError as failure:
+            return RuntimeLoad(reason=failure.server_message or failure.message)
+        rows = [slot for slot in slots if isinstance(slot, dict)] if isinstance(slots, list) else []
+        busy = sum(slot.get("is_processing") is True for slot in rows)
+        return RuntimeLoad(running=busy, reason="llama-server tells more where it is started with --metrics")
 
     async def prepare(self, model: ModelInfo, parameters: GenerationParameters) -> tuple[Plan, bool]:
         """A router has to load what it has not loaded."""
@@ -170,6 +191,19 @@ class LlamaCppRuntime(OpenAIServerRuntime):
             raise LoadFailed(
                 f"{self.client.who} is not ready.", server_message=failure.server_message or failure.message
             ) from failure
+
+
+def _load(text: str) -> RuntimeLoad:
+    names = (
+        "requests_processing", "requests_deferred", "kv_cache_usage_ratio", "prompt_tokens_total",
+        "tokens_predicted_total",
+    )  # fmt: skip
+    found = read_metrics(text, [f"llamacpp:{name}" for name in names])
+    running, waiting, share, prompts, generated = (found.get(f"llamacpp:{name}") for name in names)
+    return RuntimeLoad(
+        total(running), total(waiting), highest_share(share), total(prompts), total(generated),
+        reason="" if share else "llama-server does not tell how full its cache is",
+    )  # fmt: skip
 
 
 def _state(row: dict[str, Any]) -> str:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.runtimes.configured import found_id, server
 from venom_tui.core.runtimes.discovery import discover
+from venom_tui.core.runtimes.figures import Figures
 from venom_tui.core.runtimes.runtime import Runtime
 from venom_tui.core.runtimes.unidentified import UnidentifiedServer
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class _Watched:
     """Number of the last look that has begun."""
     ended: int = 0
     """Number of the last look that has ended."""
+    figures: Figures = field(default_factory=Figures)
     told: _Seen | None = None
     """What was last said of it to others."""
 
@@ -86,6 +88,11 @@ class Lookout:
     def runtimes(self) -> list[Runtime]:
         """The runtimes that are looked after."""
         return [watched.runtime for watched in self._watched.values()]
+
+    def figures(self, runtime_id: str) -> RuntimeFigures:
+        """Return how a runtime answered lately and what it has to do."""
+        watched = self._watched.get(runtime_id)
+        return RuntimeFigures() if watched is None else watched.figures.taken()
 
     def get(self, runtime_id: str) -> Runtime | None:
         """Return a runtime by its id."""
@@ -171,6 +178,9 @@ class Lookout:
                 return
             number = watched.begun = watched.begun + 1
             await self._ask(watched)
+            watched.figures.add(asyncio.get_running_loop().time(), watched.runtime.status().latency_ms)
+            if self._fast:
+                await self._measure(watched)
             watched.ended = number
             self._tell(watched)
             watched.first.set()
@@ -192,6 +202,20 @@ class Lookout:
                 await runtime.look()
         except Exception:  # noqa: BLE001 (a defect in one must not end the look at it, nor at the others)
             _log.exception("the look at runtime %s failed", runtime.id)
+
+    async def measure(self) -> None:
+        """Ask all of them now what they have to do."""
+        await asyncio.gather(*(self._measure(watched) for watched in self._watched.values()))
+
+    async def _measure(self, watched: _Watched) -> None:
+        status = watched.runtime.status()
+        if status.state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED, RuntimeState.UNKNOWN):
+            watched.figures.load = RuntimeLoad(reason=f"it does not answer: {status.detail}")
+            return
+        try:
+            watched.figures.load = await watched.runtime.measure()
+        except Exception:  # noqa: BLE001 (a defect in one must not end the look at it)
+            _log.exception("the figures of runtime %s could not be read", watched.runtime.id)
 
     def _tell(self, watched: _Watched) -> None:
         before, after = watched.told, _seen(watched.runtime)

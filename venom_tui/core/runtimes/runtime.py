@@ -12,7 +12,7 @@ from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import RuntimeLoad, RuntimeState, RuntimeStatus
 
 Status = Callable[[str], None]
 """Takes words about what is being waited for."""
@@ -135,6 +135,10 @@ class Runtime(ABC):
             LoadFailed: it has not.
             RuntimeFailure: the server cannot be asked.
         """
+
+    async def measure(self) -> RuntimeLoad:
+        """Return what the server says of its work now: requests, cache. Failures become its reason."""
+        return RuntimeLoad(reason=f"a runtime of kind {self.kind} does not tell it")
 
     async def explain(self, model: str, failure: VenomError) -> VenomError:
         """Return a failure as it should be told, when the runtime knows more of it."""

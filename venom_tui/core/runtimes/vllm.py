@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
+from venom_tui.core.clients.metrics import highest_share, read_metrics, total
 from venom_tui.core.clients.openai_compatible import messages_of
-from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeFailure, RuntimeRefused
+from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeFailure, RuntimeRefused, VenomError
 from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatRequest
+from venom_tui.core.types.runtime import RuntimeLoad
+
+
+_METRICS = frozenset(
+    f"vllm:{name}"
+    for name in (
+        "num_requests_running",
+        "num_requests_waiting",
+        "kv_cache_usage_perc",
+        "gpu_cache_usage_perc",  # before 0.10
+        "prompt_tokens_total",
+        "generation_tokens_total",
+    )
+)
 
 
 class VllmRuntime(OpenAIServerRuntime):
@@ -62,6 +77,22 @@ class VllmRuntime(OpenAIServerRuntime):
             if refused.status == 404:
                 return None
             raise
+
+    async def measure(self) -> RuntimeLoad:
+        """Read its metrics, which it has always."""
+        try:
+            text = await self.client.text("/metrics", timeout_s=LOOK_LIMIT_S)
+        except VenomError as failure:
+            return RuntimeLoad(reason=failure.message)
+        found = read_metrics(text, _METRICS)
+        return RuntimeLoad(
+            running=total(found.get("vllm:num_requests_running")),
+            waiting=total(found.get("vllm:num_requests_waiting")),
+            kv_share=highest_share(found.get("vllm:kv_cache_usage_perc") or found.get("vllm:gpu_cache_usage_perc")),
+            prompt_tokens=total(found.get("vllm:prompt_tokens_total")),
+            generated_tokens=total(found.get("vllm:generation_tokens_total")),
+            reason="" if found else "its metrics are none that are known",
+        )
 
     def _info(self, row: dict[str, Any]) -> ModelInfo:
         return ModelInfo(

@@ -48,3 +48,33 @@ class RuntimeStatus:
     """How we know of it: `built in`, `environment`, `config.toml`, `found` (it answers on a usual port), `default`."""
     server_message: str = ""
     """The server's own words behind a failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeLoad:
+    """What a server says of its work now; None means that it does not tell."""
+
+    running: int | None = None
+    """Requests that are being answered."""
+    waiting: int | None = None
+    """Requests that wait for their turn."""
+    kv_share: float | None = None
+    """Share of its KV cache that is in use, 0 to 1."""
+    prompt_tokens: int | None = None
+    """Tokens of prompts that it has read since it began."""
+    generated_tokens: int | None = None
+    """Tokens that it has written since it began."""
+    reason: str = ""
+    """Why something is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFigures:
+    """How a runtime has answered looks lately, and what it has to do."""
+
+    latencies_ms: tuple[float | None, ...] = ()
+    """The slowest answer of each ten seconds of the last ten minutes, the newest last; None: no answer."""
+    looks: int = 0
+    """How often it was asked since this program began."""
+    answered: int = 0
+    load: RuntimeLoad = RuntimeLoad(reason="not asked yet")

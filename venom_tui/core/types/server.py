@@ -43,21 +43,3 @@ class Server:
     """File of its log, "" where the system's journal has it."""
     refused: Mapping[str, str] = field(default_factory=dict)
     """`start`, `stop`, `restart` -> why that cannot be done now."""
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeLoad:
-    """What a server says of its work now; None means that it does not tell."""
-
-    running: int | None = None
-    """Requests that are being answered."""
-    waiting: int | None = None
-    """Requests that wait for their turn."""
-    kv_share: float | None = None
-    """Share of its KV cache that is in use, 0 to 1."""
-    prompt_tokens: int | None = None
-    """Tokens of prompts that it has read since it began."""
-    generated_tokens: int | None = None
-    """Tokens that it has written since it began."""
-    reason: str = ""
-    """Why something is not known."""
