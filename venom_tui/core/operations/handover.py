@@ -38,7 +38,8 @@ class HandOver:
 
     def offers(self) -> list[Running]:
         """Return what could go on in another process."""
-        return [one for one in self._runs.all() if one.terms is not None and one.joins is None and one.ending is None]
+        able = (one for one in self._runs.all() if one.terms is not None and one.progress.operation.repeatable)
+        return [one for one in able if one.joins is None and one.ending is None]
 
     async def give(self, spawn: Spawn) -> list[Operation]:
         """Give everything that can go on elsewhere to a process that `spawn` starts; return what was given.

@@ -42,6 +42,7 @@ class OperationRunner:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store = store
+        self._owner = owner
         self._now = now
         self._history = History(store, owner, now)
         self._runs = Runs(store, events, owner, now, self._history)
@@ -63,11 +64,13 @@ class OperationRunner:
         provider: str = "",
         cause: str = "user",
         queue: str | tuple[str, ...] | None = None,
+        machine: str = "",
     ) -> T:
         """Run `work` as an operation and return its result; the same kind, target and runtime asked twice run once.
 
-        `queue` names what must not run at the same time (one name or several), by default the runtime. A caller that
-        is cancelled cancels the operation only when nobody else waits for it.
+        `queue` names what must not run at the same time (one name or several), by default the runtime; `machine` a
+        queue of which one runs at a time over all processes of this machine. A caller that is cancelled cancels the
+        operation only when nobody else waits for it.
 
         Raises:
             VenomError: the work failed; the operation's row says why.
@@ -79,7 +82,9 @@ class OperationRunner:
         if running is None:
             operation = self._new(kind, target, runtime=runtime, provider=provider, cause=cause)
             names = queue if isinstance(queue, tuple) else (runtime if queue is None else queue,)
-            running = Running(key, self._runs.progress_of(operation), frozenset(names))
+            here = f"{self._owner.machine_id} {self._owner.host}"
+            terms = Terms(f"{machine} on {here}", "", {}) if machine else None
+            running = Running(key, self._runs.progress_of(operation), frozenset(names), terms)
             self._runs.launch(running, work)
             self._watch.notice()
         return cast("T", await self._runs.wait(running))

@@ -148,7 +148,7 @@ class Runs:
         progress = running.progress
         state, failure = OperationState.INTERRUPTED, None
         try:
-            if running.terms is None:
+            if not await self._stand_in_line(running):
                 await self._save(running)
             held = _HELD.get()
             async with self._queues.turn(running.id, running.names - held, progress.operation.place):
@@ -193,6 +193,16 @@ class Runs:
         )
         await self._save(running)
         return await work(progress)
+
+    async def _stand_in_line(self, running: Running) -> bool:
+        """Write an operation that only this process can do where others see it wait; False where the store fails."""
+        operation, terms = running.progress.operation, running.terms
+        if terms is not None and not operation.repeatable:  # others were written when they were submitted
+            try:
+                await self._shared.begin(operation, self._owner, terms)
+            except StoreError:
+                running.terms = None  # what others do cannot be known; it is done all the same
+        return running.terms is not None
 
     async def _turn(self, running: Running) -> None:
         """Wait until no other process runs something of this queue."""

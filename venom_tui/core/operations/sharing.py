@@ -199,7 +199,7 @@ class Sharing:
         running, ending = self._runs.by_id(entry.operation.id), _ENDINGS.get(Request(entry.request))
         if running is None or ending is None:
             return
-        if ending is Ending.PAUSE and running.terms is None:
+        if ending is Ending.PAUSE and not running.progress.operation.repeatable:
             await self._shared.answered(running.id, entry.request)
             return
         if ending is Ending.STOP:

@@ -106,7 +106,8 @@ class Watch:
             if running.task.done():
                 continue
             if entry is None:
-                if running.terms is not None and running.joins is None and running.ending is None:
+                taken = running.progress.operation.repeatable and running.terms is not None
+                if taken and running.joins is None and running.ending is None:
                     running.stop(Ending.LOSE)  # another process took it over
                 continue
             self._runs.move(running.id, entry.operation.place)
