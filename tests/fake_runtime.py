@@ -1,6 +1,7 @@
 """A program that is started like a server: it answers as a vLLM after a while, writes a log, or fails as it is told.
 
     python -m tests.fake_runtime --port N [--after SECONDS] [--fail WORDS] [--status N] [--stubborn] [--child]
+        [--busy]
 
 Plain sockets and threads, nothing that takes long to import.
 """
@@ -66,8 +67,11 @@ def main() -> int:
     parser.add_argument("--status", type=int, default=1)
     parser.add_argument("--stubborn", action="store_true")
     parser.add_argument("--child", action="store_true")
+    parser.add_argument("--busy", action="store_true")
     given, _ = parser.parse_known_args()
     print("INFO 11-25 17:06:16 [api_utils.py:286] non-default args: {}", flush=True)
+    if not given.busy:
+        ANSWERS["/metrics"] = METRICS.replace(" 2.0", " 0.0").replace(" 3.0", " 0.0").replace(" 0.25", " 0.0")
     if given.stubborn:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if given.child:

@@ -90,6 +90,8 @@ async def _interrupted(core: Core, operation: Operation, *, ours: bool) -> Inter
     ended = await core.operations.cancel(operation.id)
     if ended.state is not _S.CANCELLED:
         return Interrupted(f"{title} had {ended.state} already.")
+    if operation.kind != "pull":
+        return Interrupted(f"{title} was cancelled.")
     return Interrupted(f"{title} was cancelled; what came is kept.", hint="The same command goes on from there.")
 
 

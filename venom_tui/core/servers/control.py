@@ -36,6 +36,8 @@ _LOOK_S = 2.0
 _UNITS_S = 10.0
 _AGAIN_S = (0.3, 1.0)
 _PROPOSE_S = 8.0
+_NEWEST = 100
+"""Operations among which those of a server are looked for."""
 _MOST_SHARE = 0.95
 VERBS = (START, STOP, RESTART)
 
@@ -141,18 +143,21 @@ class ServerControl:
 
     # ------------------------------------------------------------------ what is done
 
-    async def start(self, name: str, cause: str = "user") -> Operation:
+    async def start(self, name: str, cause: str = "user", *, waiting: bool = False) -> Operation:
         """Begin to start a server and return the operation, which has succeeded when it answers.
 
-        One that is being started already, by whichever venom-tui, is joined.
+        One that is being started already, by whichever venom-tui, is joined. With `waiting` it is left to a process
+        that is started next.
 
         Raises:
             UsageError: it is not controlled here.
             ReadOnly: venom-tui runs read-only.
             OperationRefused: it runs, or somebody else answers at its address.
         """
+        if (running := await self._starting(name)) is not None:
+            return running
         await self._check(name, START)
-        return await self._submit(START, name, cause)
+        return await self._submit(START, name, cause, waiting=waiting)
 
     async def stop(self, name: str, cause: str = "user") -> Operation:
         """Begin to stop a server and return the operation; a start that is under way is cancelled.
@@ -178,19 +183,26 @@ class ServerControl:
         await self._check(name, RESTART)
         return await self._submit(RESTART, name, cause)
 
-    async def _submit(self, kind: str, name: str, cause: str) -> Operation:
+    async def _starting(self, name: str) -> Operation | None:
+        """Return the operation that starts a server just now."""
+        for one in await self._operations.list(_NEWEST):
+            if one.kind == START and one.target == name and not one.state.final:
+                return one
+        return None
+
+    async def _submit(self, kind: str, name: str, cause: str, *, waiting: bool = False) -> Operation:
         arguments: dict[str, object] = {"name": name}
         if kind != STOP and (share := await self._proposed(name)) is not None:
             arguments["utilization"] = share
         terms = Terms(queue=f"server {name}", claim=f"{kind} server {name}", arguments=arguments)
-        return await self._operations.submit(kind, name, terms, runtime=name, cause=cause)
+        return await self._operations.submit(kind, name, terms, runtime=name, cause=cause, waiting=waiting)
 
     async def _cancel_start(self, name: str) -> bool:
         """Cancel what starts a server, which ends it again; return whether anything did."""
         self._check_writable()
         await self._controlled(name)
         found = False
-        for one in await self._operations.list(50):
+        for one in await self._operations.list(_NEWEST):
             if one.kind in (START, RESTART) and one.target == name and not one.state.final:
                 await self._operations.cancel(one.id)
                 found = True

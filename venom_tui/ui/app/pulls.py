@@ -36,14 +36,18 @@ def ask_to_pull(app: VenomApp, name: str, provider: str | None) -> None:
 
 async def _pull(app: VenomApp, core: Core, preview: PullPreview) -> None:
     operation = await core.models.pull(preview.target, preview.provider, insecure=preview.insecure, preview=preview)
-    where = " It goes on in another venom-tui." if operation.id not in {o.id for o in core.operations.running()} else ""
+    here = operation.id in {one.id for one in core.operations.running()}
+    if here and getattr(app.screen, "NAME", "") == "operations":
+        return  # its row is in sight, and a notice would lie over it
+    where = "" if here else " It goes on in another venom-tui."
     app.notify(f"Pulling {operation.target}; Operations shows how far it is.{where}", markup=False)
 
 
 def ask_to_quit(app: VenomApp) -> None:
     """Quit; where downloads run, ask first whether they go on without us."""
     core = app.core
-    running = [] if core is None else core.operations.can_go_on()
+    # Starts of servers go on by themselves: nobody has to be asked.
+    running = [] if core is None else [one for one in core.operations.can_go_on() if one.kind == "pull"]
     if not running:
         start(app, lambda: app.quit_in_order(), group="quit")
         return
