@@ -201,12 +201,30 @@ _ESTIMATES = """CREATE TABLE estimates (
     source TEXT NOT NULL
 )"""
 
+
+def m006_held(db: sqlite3.Connection) -> None:
+    """Which models venom-tui loaded into servers that others use too, and which pins are its own."""
+    db.execute(_HELD)
+
+
+_HELD = """CREATE TABLE held (
+    endpoint TEXT NOT NULL,
+    model TEXT NOT NULL,
+    at TEXT NOT NULL,
+    loaded INTEGER NOT NULL,
+    pinned INTEGER NOT NULL,
+    context_length INTEGER,
+    expires_at TEXT,
+    PRIMARY KEY (endpoint, model)
+) WITHOUT ROWID"""
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_first,
     m002_content,
     m003_catalog,
     m004_shared_operations,
     m005_estimates,
+    m006_held,
 )
 """Never change or remove one that was released; append."""
 
