@@ -343,7 +343,8 @@ def test_info_makes_nothing_and_survives_a_broken_database(cli: Cli, data_dir: P
 def test_stop_with_nothing_to_stop(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("venom_tui.core.stop.workers", list)
     assert cli("stop").out == "Nothing to stop.\n"
-    assert cli("stop", "--json").json == {"stopped": [], "held": [], "left": [], "interrupted": []}
+    told = cli("stop", "--json").json
+    assert told == {name: [] for name in ("stopped", "held", "left", "interrupted", "failed", "spared")}
 
 
 def test_the_version_in_both_ways(capsys: pytest.CaptureFixture[str]) -> None:

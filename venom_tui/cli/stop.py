@@ -23,7 +23,7 @@ def command(flags: dict[str, Any], as_json: bool) -> int:
 
     report = run_with_settings(stop, flags)
     show(report, lambda: _lines(report), as_json=as_json)
-    return 1 if report.left else 0
+    return 1 if report.left or report.failed else 0
 
 
 def _lines(report: StopReport) -> list[str]:
@@ -31,6 +31,7 @@ def _lines(report: StopReport) -> list[str]:
         f"The {one.kind} of {one.target} was stopped; `operations resume {one.id}` goes on with it."
         for one in report.interrupted
     ]
+    lines += [*report.stopped, *report.spared, *report.failed]
     lines += [
         f"The embedded llama.cpp {worker.pid} belongs to venom-tui {worker.parent_pid} and ends with it."
         for worker in report.held

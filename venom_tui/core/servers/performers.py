@@ -156,7 +156,9 @@ class Performers:
     def _note_unit(self, table: RuntimeTable, unit: units.Unit, state: units.UnitState) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
         url = url_of(table, self._settings)
-        record = Record(table.name, url, unit=unit.name, invocation=state.invocation, started_at=now)
+        record = Record(
+            table.name, url, unit=unit.name, user_unit=unit.user, invocation=state.invocation, started_at=now
+        )
         write_record(self.folder, record)
 
     # ------------------------------------------------------------------ health

@@ -30,6 +30,7 @@ class Record:
     keeper: Owner | None = None
     """Our process beside it, which writes its log and how it ends."""
     unit: str = ""
+    user_unit: bool = False
     invocation: str = ""
     """systemd's id of that run of the unit."""
     started_at: str = ""

@@ -1,0 +1,131 @@
+"""A clean stop: what is ours ends and leaves, what is others' stays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.core.servers.support import beside, cleaned, configure, ended, opened, server_of
+from tests.core.support import settings_for
+from tests.ollama import FakeOllama
+from tests.real.servers.process import free_port
+from tests.servers import serving
+from venom_tui.core import stop as stopping
+from venom_tui.core.owner import Owner, start_time
+from venom_tui.core.servers.records import Record, write_record
+from venom_tui.core.stop import ours_of, stop
+from venom_tui.core.types.operation import Operation, OperationState
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+S = OperationState
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr("venom_tui.core.stop.workers", list)
+    with cleaned(tmp_path):
+        yield
+
+
+def done(kind: str, target: str, state: OperationState = S.SUCCEEDED, runtime: str = "ollama") -> Operation:
+    return Operation("x", kind, target, state, runtime=runtime, finished_at=NOW)
+
+
+def test_what_is_ours_by_the_operations() -> None:
+    newest_first = [
+        done("pin", "a"),
+        done("load", "a"),
+        done("unload", "b"),
+        done("load", "b"),
+        done("unload", "c", S.FAILED),
+        done("load", "c", S.INTERRUPTED),
+        done("load", "d", S.FAILED),
+        done("load", "e", runtime="box"),
+        done("unpin", "f"),
+        done("pin", "f"),
+        done("load", "f"),
+        done("pull", "g"),
+        done("load", "a", runtime=""),
+    ]
+    ours = ours_of(newest_first)
+    assert {key: one.pinned for key, one in ours.items()} == {
+        ("ollama", "a"): True,
+        ("ollama", "c"): False,
+        ("box", "e"): False,
+        ("ollama", "f"): False,
+    }
+
+
+async def test_servers_of_ours_end_and_others_stay(tmp_path: Path) -> None:
+    configure(tmp_path, free_port(), "--child")
+    with beside("sleep", "600") as other:
+        async with opened(tmp_path) as core:
+            await ended(core, await core.servers.start("box"))
+            pid = server_of(core).pid
+        here = Owner.current()
+        reused = Owner(here.machine_id, here.boot_id, other.pid, (start_time(other.pid) or 0) - 1, here.host)
+        write_record(tmp_path / "data" / "servers", Record("old", "http://127.0.0.1:9", server=reused, keeper=reused))
+        (tmp_path / "config" / "config.toml").unlink()  # what is written of it is enough
+        report = await stop(settings_for(tmp_path))
+        assert report.stopped == (f"box (process {pid}) was ended.",)
+        assert pid is not None
+        assert start_time(pid) is None
+        assert not (report.failed or report.spared or report.left)
+        assert (await stop(settings_for(tmp_path))).stopped == ()
+
+
+async def test_models_of_ours_leave_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeOllama(models={f"{name}:1b": {} for name in ("ours", "theirs", "pinned", "again", "gone")})
+    config = tmp_path / "config"
+    config.mkdir()
+    async with serving(fake) as server:
+        (config / "config.toml").write_text(f'[runtimes.o]\nurl = "{server.url}"\nkind = "ollama"\n')
+        async with opened(tmp_path) as core:
+            fake.hold("theirs:1b")
+            await core.runtimes.settled(10)
+            for name in ("ours", "theirs", "pinned", "again", "gone"):
+                await core.runtimes.prepare(await core.models.find(f"{name}:1b"))
+        assert set(fake.loaded) >= {"ours:1b", "theirs:1b", "pinned:1b", "again:1b"}
+        fake.loaded.pop("gone:1b")
+        fake.loaded["pinned:1b"]["expires_at"] = "2318-01-01T00:00:00Z"
+
+        async def begun(*_: object) -> dict[tuple[str, str], datetime]:
+            return {("o", "again:1b"): datetime.now(UTC) + timedelta(minutes=1)}
+
+        monkeypatch.setattr(stopping, "_begun", begun)
+        report = await stop(settings_for(tmp_path))
+        assert report.stopped == ("ours:1b @ o was unloaded.",)
+        assert set(report.spared) == {
+            "pinned:1b @ o was pinned by somebody else; it stays.",
+            "again:1b @ o was loaded again by somebody else; it stays.",
+        }
+        assert set(fake.loaded) == {"theirs:1b", "pinned:1b", "again:1b"}
+        assert not report.failed
+
+
+async def test_a_model_that_does_not_leave_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("venom_tui.core.runtimes.ollama._LEAVES_WITHIN_S", 0.2)
+    fake = FakeOllama(models={"ours:1b": {}})
+    config = tmp_path / "config"
+    config.mkdir()
+    async with serving(fake) as server:
+        (config / "config.toml").write_text(f'[runtimes.o]\nurl = "{server.url}"\nkind = "ollama"\n')
+        async with opened(tmp_path) as core:
+            await core.runtimes.settled(10)
+            await core.runtimes.prepare(await core.models.find("ours:1b"))
+        stays = dict(fake.loaded)
+        fake.loaded = _Stubborn(stays)
+        report = await stop(settings_for(tmp_path))
+        assert report.stopped == ()
+        assert len(report.failed) == 1
+        assert report.failed[0].startswith("ours:1b @ o: ours:1b has not left")
+
+
+class _Stubborn(dict[str, dict[str, object]]):
+    """Rows that nobody can take out."""
+
+    def pop(self, *_: object) -> None:  # type: ignore[override]
+        """Leave it."""
