@@ -16,6 +16,9 @@ from venom_tui.core.events import EventBus, ModelsChanged, OperationChanged, Ses
 from venom_tui.core.models.facts import Facts
 from venom_tui.core.models.fit.service import FitService
 from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.memory.marks import Marks
+from venom_tui.core.models.memory.planning import Planner
+from venom_tui.core.models.memory.service import ModelMemory
 from venom_tui.core.models.outside import Outside
 from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.models.pulls.service import Pulls
@@ -31,6 +34,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.store.catalog import CatalogStore
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.estimates import EstimateStore
+from venom_tui.core.store.held import HeldStore
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.store.settings import SettingsStore
@@ -118,6 +122,11 @@ class Core:
         self.servers = ServerControl(settings, pool, self.operations, events, self.runtimes, self.fits)
         await self.servers.start_watching()
         stack.push_async_callback(self.servers.close)
+        marks = Marks(HeldStore(self.database), self.runtimes)
+        planner = Planner(settings, self.runtimes, self.fits, self.guard, marks)
+        self.models.memory = ModelMemory(
+            settings, self._settings_store, self.runtimes, self.operations, self.models, planner, marks, self.guard
+        )
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
         watch = StoreWatch(path, self._changed_elsewhere, elsewhere=self.database.changed_elsewhere)

@@ -11,6 +11,9 @@ VenomError
 ├── ModelInUse              the model that answers was to be removed
 ├── NotRemovable            a model that is not venom-tui's to remove
 ├── Declined                a question was answered with no, or there was nobody to ask
+│   └── NeedsYes            a load or a switch would do what needs a yes
+├── GuardRefused            a load or a switch that does not fit, or breaks a limit that refuses
+├── PlanChanged             what was planned does not hold any more: somebody else changed something meanwhile
 ├── RuntimeFailure          what a runtime did, with its own words
 │   ├── RuntimeUnavailable  refused, unreachable, not started
 │   ├── RuntimeTimeout      no answer within the time limit
@@ -20,6 +23,7 @@ VenomError
 │   ├── BadAnswer           HTML, broken JSON, a wrong shape
 │   ├── CutStream           a stream that ended without its end marker
 │   ├── LoadFailed          a model that could not be loaded
+│   │   └── OutOfMemory     because there was not memory enough; tells who held what
 │   ├── StartFailed         a server that could not be started, or did not end
 │   └── DownloadFailed      what was to be fetched did not come, or came damaged
 ├── NoSpace                 a download that does not fit on its disk
@@ -125,6 +129,36 @@ class Declined(VenomError):
     code = "declined"
 
 
+class _WithPlan(VenomError):
+    """A failure that carries a plan of a load or a switch.
+
+    Attributes:
+        plan: the plan (`types.memory.MemoryPlan`); for PlanChanged the new one.
+    """
+
+    plan: object = None
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that `--json` prints under "error", with who would have to leave."""
+        return {**super().as_dict(), "evicts": [one.name for one in getattr(self.plan, "evicts", ())]}
+
+
+class NeedsYes(_WithPlan, Declined):
+    """A load or a switch would unload other models, or break a limit that asks; nobody said yes."""
+
+
+class GuardRefused(_WithPlan):
+    """A load or a switch does not fit, or would break a limit whose policy refuses."""
+
+    code = "guard_refused"
+
+
+class PlanChanged(_WithPlan):
+    """What was planned does not hold any more: somebody else changed what is loaded, or which model answers."""
+
+    code = "plan_changed"
+
+
 class RuntimeFailure(VenomError):
     """A runtime did not do what it was asked."""
 
@@ -228,6 +262,24 @@ class StartFailed(RuntimeFailure):
     """A server could not be started, or did not end; `server_message` is the end of its log."""
 
     code = "start_failed"
+
+
+class OutOfMemory(LoadFailed):
+    """A model could not be loaded for want of memory.
+
+    Attributes:
+        held: who held what at that moment, each a line.
+    """
+
+    code = "out_of_memory"
+
+    def __init__(self, message: str, *, hint: str = "", server_message: str = "", held: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint, server_message=server_message)
+        self.held = held
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that `--json` prints under "error", with who held what."""
+        return {**super().as_dict(), "held": list(self.held)}
 
 
 class DownloadFailed(RuntimeFailure):

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from venom_tui.core.types.device import GuardSnapshot
+from venom_tui.core.types.limits import Breach
 from venom_tui.core.types.model import ActiveModel
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeStatus
@@ -80,6 +81,13 @@ class GuardSampled:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitChanged:
+    """A limit was broken while everything ran, or holds again (`state.broken` is False then)."""
+
+    breach: Breach
+
+
+@dataclass(frozen=True, slots=True)
 class TurnProgress:
     """An event of a chat turn, for whoever does not follow that turn itself."""
 
@@ -103,6 +111,7 @@ Event = (
     | ActiveModelChanged
     | FitsChanged
     | GuardSampled
+    | LimitChanged
     | TurnProgress
     | StoreTrouble
 )

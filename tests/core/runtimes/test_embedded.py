@@ -16,7 +16,7 @@ import pytest
 from tests.core.support import COUNTING, ask, ended, first_words, next_of, open_core, way_to
 from tests.gguf_files import write_gguf
 from venom_tui.core.core import Core
-from venom_tui.core.errors import LoadFailed
+from venom_tui.core.errors import LoadFailed, RuntimeBusy
 from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
 from venom_tui.core.runtimes.leftovers import workers
@@ -82,7 +82,7 @@ async def test_the_least_recently_used_leaves_first(models: Models) -> None:
         await core.models.activate("a")
         before = pids(core)
         assert set(before) == {"a", "b"}
-        await core.models.activate("c")
+        await core.models.activate("c", yes=True)
         assert set(pids(core)) == {"a", "c"}, "two are allowed, and b was used longest ago"
         await gone(before["b"])
         assert pids(core)["a"] == before["a"]
@@ -92,6 +92,8 @@ async def test_the_least_recently_used_leaves_first(models: Models) -> None:
         assert (listed["a"], listed["b"], listed["c"]) == ((True, False), (False, False), (True, True))
         unload = next(o for o in await core.operations.list() if o.kind == "unload")
         assert (unload.target, unload.cause) == ("b", "evicted for c: VENOM_EMBEDDED_MODELS allows 2")
+        assert unload.bytes_total is not None and unload.bytes_total > 50_000_000
+        assert unload.bytes_done == unload.bytes_total, "all of it came back"
     assert children() == []
 
 
@@ -101,7 +103,7 @@ async def test_one_model_at_a_time(models: Models) -> None:
         await core.models.activate("a")
         first = pids(core)
         with core.events.subscribe() as events:
-            await core.models.activate("b")
+            await core.models.activate("b", yes=True)
             assert (await next_of(events, ActiveModelChanged)).active is not None
         assert set(pids(core)) == {"b"}
         await gone(*first.values())
@@ -112,17 +114,35 @@ async def test_one_model_at_a_time(models: Models) -> None:
 
 
 async def test_an_answer_is_not_cut_for_want_of_a_place(models: Models) -> None:
-    async with open_core(models("a", "b", "c"), VENOM_EMBEDDED_MODELS=1) as core:
+    async with open_core(models("a", "b", "c"), VENOM_EMBEDDED_MODELS=1, VENOM_UNLOAD_TIMEOUT_S=0.2) as core:
         session = await core.sessions.create()
+        await core.models.activate("a")
         request_id = await core.chat.send(session.id, COUNTING, model="a", parameters=STEADY)
         await first_words(core, request_id)
-        await core.models.activate("b")
-        assert set(pids(core)) == {"a", "b"}, "one more than allowed, as long as it answers"
+        with pytest.raises(RuntimeBusy, match=r"a still answers 1 prompt after 0\.2 s, and was left where it is"):
+            await core.models.activate("b", yes=True)
+        active = await core.models.active()
+        assert (set(pids(core)), active and active.name) == ({"a"}, "a")
+        with pytest.raises(RuntimeBusy):
+            await core.models.unload("a")
+        other = await core.sessions.create()
+        assert (await ask(core, other.id, QUESTION, model="b", max_tokens=5)).message.state is MessageState.COMPLETE
+        assert set(pids(core)) == {"a", "b"}, "for a prompt one more than allowed, as long as it answers"
         assert core.chat.running(session.id) == request_id
+        waits = asyncio.Event()
+
+        def status(text: str) -> None:
+            if text == "a answers 1 prompt; it leaves when that has ended":
+                waits.set()
+
+        model = await core.models.find("a")
+        leaving = asyncio.create_task(core.models.memory.unload(model, within_s=60, status=status))
+        async with asyncio.timeout(30):
+            await waits.wait()
         await core.chat.stop(request_id)
         assert (await ended(core, request_id)).message.state is MessageState.STOPPED
-        await core.models.activate("c")
-        assert set(pids(core)) == {"c"}
+        assert (await leaving).text.startswith("a left: ")
+        assert set(pids(core)) == {"b"}
 
 
 async def test_unloading_ends_the_process(models: Models) -> None:

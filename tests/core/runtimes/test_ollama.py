@@ -10,8 +10,7 @@ from tests.ollama import AUTOMATIC, FakeOllama, replays, says
 from tests.servers import Server, hangs, serving
 from venom_tui.core.clients import ollama as client_module
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.errors import LoadFailed, RuntimeRefused, RuntimeTimeout
-from venom_tui.core.runtimes import ollama
+from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeRefused, RuntimeTimeout
 from venom_tui.core.runtimes.ollama import OllamaRuntime
 from venom_tui.core.runtimes.runtime import Plan
 from venom_tui.core.types.model import ModelInfo
@@ -286,16 +285,15 @@ async def test_a_load_that_hangs(runtime: OllamaRuntime, fake: FakeOllama, monke
         await runtime.load(model, Plan(), status=print)
 
 
-async def test_an_unload_waits_until_it_has_left(
-    runtime: OllamaRuntime, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_unload_waits_until_it_has_left(runtime: OllamaRuntime, fake: FakeOllama) -> None:
     fake.hold(NAME)
     model = await known(runtime)
-    monkeypatch.setattr(ollama, "_LEAVES_WITHIN_S", 0.2)
     fake.instead["POST /api/generate"] = replays("unload-while-busy")
-    with pytest.raises(RuntimeTimeout, match="has not left") as caught:
-        await runtime.unload(model)
-    assert "answering somebody else" in caught.value.hint
+    said: list[str] = []
+    with pytest.raises(RuntimeBusy, match=r"has not left .* after 0\.2 s: it answers somebody else") as caught:
+        await runtime.unload(model, within_s=0.2, status=said.append)
+    assert caught.value.hint == "It leaves by itself when that ends."
+    assert said == [f"{NAME} answers somebody else; it leaves when that has ended"]
     del fake.instead["POST /api/generate"]
     await runtime.unload(model)
     assert fake.loaded == {} and runtime.loaded() == ()

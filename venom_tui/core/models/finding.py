@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from venom_tui.core.errors import ModelNotFound, UsageError
-from venom_tui.core.models.manager import ModelManager, named
+from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.names import PROVIDERS, check_name, normalized, provider_of
+from venom_tui.core.models.naming import named
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.model import ModelInfo
 

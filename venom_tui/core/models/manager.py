@@ -12,7 +12,6 @@ from venom_tui.core.errors import (
     LoadFailed,
     ModelNotFound,
     ReadOnly,
-    RuntimeUnavailable,
     UsageError,
 )
 from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
@@ -22,26 +21,27 @@ from venom_tui.core.models.facts import Facts
 from venom_tui.core.models.files import ModelFiles
 from venom_tui.core.models.headers import Headers
 from venom_tui.core.models.hub_cache import HubCache
+from venom_tui.core.models.memory.service import ModelMemory
 from venom_tui.core.models.names import check_name
+from venom_tui.core.models.naming import check_answers, check_served, named
 from venom_tui.core.models.parameters import parse_parameter
 from venom_tui.core.models.pulls.service import Pulls
-from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.runtimes.controller import LlmServerController
-from venom_tui.core.runtimes.runtime import Runtime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.memory import Freed, MemoryPlan
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.pull import PullPreview
 from venom_tui.core.types.request import GenerationParameters
-from venom_tui.core.types.runtime import RuntimeState
 
 Status = Callable[[str], None]
-# Inside the class `list` is the method.
-Models: TypeAlias = list[ModelInfo]
+Models: TypeAlias = list[ModelInfo]  # Inside the class `list` is the method.
 
-_SILENT = (RuntimeState.UNREACHABLE, RuntimeState.FAILED, RuntimeState.UNKNOWN)
+_ACTIVE = ("VENOM_ACTIVE_MODEL", "VENOM_ACTIVE_RUNTIME", "VENOM_PREVIOUS_MODEL", "VENOM_PREVIOUS_RUNTIME")
 
 
 def _silent(_text: str) -> None:
@@ -51,8 +51,8 @@ def _silent(_text: str) -> None:
 class ModelManager:
     """Lists, finds, fetches, activates and unloads models, and keeps their generation parameters."""
 
-    pulls: Pulls
-    """Given by the core once it is made."""
+    pulls: Pulls  # Both given by the core once they are made.
+    memory: ModelMemory
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class ModelManager:
                 where = f"{', '.join(others)} and {last}"
                 raise AmbiguousModel(f"{where} have a model {name!r}.", hint="Say which with --runtime.")
         if runtime is not None:
-            _check_answers(self._runtimes.runtime(runtime))
+            check_answers(self._runtimes.runtime(runtime))
         where = f" of runtime {sanitize_line(runtime, 40)!r}" if runtime else ""
         raise ModelNotFound(
             f"There is no model {sanitize_line(name, 80)!r}{where}.",
@@ -201,7 +201,7 @@ class ModelManager:
             last_used = (runtime, wanted if wanted_runtime in ("", runtime) else "")
             if (chosen := choose(models, last_used, self._loaded(), self._runtimes.states())) is not None:
                 return chosen
-        _check_answers(self._runtimes.runtime(runtime))
+        check_answers(self._runtimes.runtime(runtime))
         raise ModelNotFound(f"Runtime {runtime} has no model that answers prompts.", hint="Pick another runtime.")
 
     async def active(self, *, settled: bool = True) -> ActiveModel | None:
@@ -226,34 +226,68 @@ class ModelManager:
     def _choose(self, models: Models) -> ActiveModel | None:
         return choose(models, self._wanted(), self._loaded(), self._runtimes.states())
 
-    async def activate(self, name: str, runtime: str | None = None, *, status: Status = _silent) -> ActiveModel:
-        """Load a model, verify that it answers, and only then make it the active one.
+    async def plan(self, kind: str, name: str, runtime: str | None = None) -> MemoryPlan:
+        """Return what loading a model (`load`) or switching to it (`switch`) needs and would do; see `carry_out`.
+
+        Raises:
+            ModelNotFound, AmbiguousModel, UsageError: see `find`.
+            ReadOnly: venom-tui runs read-only.
+            RuntimeFailure: the runtime cannot be asked, or takes no loads.
+        """
+        self._check_writable("models are neither loaded nor made active")
+        model = await self.find(name, runtime)
+        check_served(model)
+        return await self.memory.plan(kind, model)
+
+    async def carry_out(
+        self,
+        plan: MemoryPlan,
+        *,
+        yes: bool = False,
+        others: bool = False,
+        force: bool = False,
+        status: Status = _silent,
+    ) -> None:
+        """Do what was planned; see `ModelMemory.carry_out`."""
+        self._check_writable("models stay as they are")
+        await self.memory.carry_out(plan, yes=yes, others=others, force=force, status=status)
+
+    async def activate(
+        self,
+        name: str,
+        runtime: str | None = None,
+        *,
+        yes: bool = False,
+        force: bool = False,
+        status: Status = _silent,
+    ) -> ActiveModel:
+        """Load a model, verify that it answers, and only then make it the active one; see `ModelMemory.carry_out`.
 
         Raises:
             LoadFailed: it could not be loaded; the model before stays active.
+            NeedsYes, GuardRefused, PlanChanged: see `ModelMemory.carry_out`.
             ModelNotFound, AmbiguousModel, UsageError: see `find`.
             ReadOnly: venom-tui runs read-only.
         """
-        self._check_writable("another model cannot be made active")
-        model = await self.find(name, runtime)
-        _check_served(model)
-        before = await self.active()
-        target = model.name if before is None or before.name == model.name else f"{before.name} → {model.name}"
-
-        async def work(progress: Progress) -> None:
-            def tell(text: str) -> None:
-                progress.update(message=text)
-                status(text)
-
-            saved = await self._store.parameters(model.runtime, model.name)
-            prepared = await self._runtimes.prepare(model, saved, status=tell, cause="switch")
-            await self._runtimes.verify(prepared)
-            await self._make_active(model, before)
-
-        await self._operations.run("switch", target, work, runtime=model.runtime, queue="switch")
+        await self.carry_out(await self.plan("switch", name, runtime), yes=yes, force=force, status=status)
         active = await self.active()
         assert active is not None
         return active
+
+    async def load(
+        self,
+        name: str,
+        runtime: str | None = None,
+        *,
+        yes: bool = False,
+        force: bool = False,
+        status: Status = _silent,
+    ) -> ModelInfo:
+        """Load a model into the memory of its runtime and return it; raises what `activate` does."""
+        plan = await self.plan("load", name, runtime)
+        if plan.must_load:
+            await self.carry_out(plan, yes=yes, force=force, status=status)
+        return await self.find(plan.name, plan.runtime)
 
     async def choose(self, name: str, runtime: str | None = None) -> ActiveModel:
         """Make a model active without loading it: for commands that end before it would be used.
@@ -265,36 +299,68 @@ class ModelManager:
         """
         self._check_writable("another model cannot be made active")
         model = await self.find(name, runtime)
-        _check_served(model)
+        check_served(model)
         if model.error:
             raise LoadFailed(f"{model.name} cannot be used: {model.error}.", hint="Replace the file.")
-        await self._make_active(model, await self.active())
+        await self.make_active(model, await self.active())
         active = await self.active()
         assert active is not None
         return active
 
-    async def _make_active(self, model: ModelInfo, before: ActiveModel | None) -> None:
+    async def make_active(self, model: ModelInfo, before: ActiveModel | None) -> None:
+        """Let a model answer from now on, and remember which one did before."""
         values = {"VENOM_ACTIVE_MODEL": model.name, "VENOM_ACTIVE_RUNTIME": model.runtime}
         if before is not None and (before.name, before.runtime) != (model.name, model.runtime):
             values |= {"VENOM_PREVIOUS_MODEL": before.name, "VENOM_PREVIOUS_RUNTIME": before.runtime}
         await self._store.save_all(values)
         for key, value in values.items():
             self._settings.set_stored(key, value)
+        await self._take_active((model.runtime, model.name))
+
+    async def renew_active(self) -> None:
+        """Take over which model answers, where another process has written that."""
+        stored = await self._store.load()
+        values = {key: stored[key] for key in _ACTIVE if key in stored and stored[key] != self._settings.stored(key)}
+        for key, value in values.items():
+            self._settings.set_stored(key, value)
+        if values.keys() & set(_ACTIVE[:2]):
+            await self._take_active((stored.get(_ACTIVE[1], ""), stored.get(_ACTIVE[0], "")))
+
+    async def _take_active(self, chosen: tuple[str, str]) -> None:
         self._chosen = None
-        if self._wanted() != (model.runtime, model.name):
-            self._chosen = (model.runtime, model.name)
+        if self._wanted() != chosen:
+            self._chosen = chosen
         self._events.emit(ActiveModelChanged(await self.active()))
 
-    async def unload(self, name: str, runtime: str | None = None) -> None:
-        """Take a model out of memory; one that is not loaded is left as it is.
+    async def unload(
+        self, name: str, runtime: str | None = None, *, yes: bool = False, status: Status = _silent
+    ) -> Freed:
+        """Take a model out of memory, wait until that is back, and return how much; one that is not there is left so.
 
         Raises:
+            NeedsYes: somebody else pinned it.
+            RuntimeBusy: it still answers somebody.
+            RuntimeRefused: its runtime cannot be told to.
             ModelNotFound, AmbiguousModel, UsageError: see `find`.
             ReadOnly: venom-tui runs read-only.
         """
         self._check_writable("models cannot be unloaded")
-        model = await self.find(name, runtime)
-        await self._runtimes.unload(model)
+        return await self.memory.unload(await self.find(name, runtime), yes=yes, status=status)
+
+    async def pin(self, name: str, runtime: str | None = None) -> LoadedModel:
+        """Have a loaded model kept until somebody says otherwise; see `Keeping`."""
+        self._check_writable("models stay as they are")
+        return await self.memory.keeping.pin(await self.find(name, runtime))
+
+    async def unpin(self, name: str, runtime: str | None = None, *, yes: bool = False) -> LoadedModel:
+        """Let a pinned model leave as usual; see `Keeping`."""
+        self._check_writable("models stay as they are")
+        return await self.memory.keeping.unpin(await self.find(name, runtime), yes=yes)
+
+    async def extend(self, name: str, duration: str, runtime: str | None = None, *, yes: bool = False) -> LoadedModel:
+        """Have a loaded model kept so long from now; see `Keeping`."""
+        self._check_writable("models stay as they are")
+        return await self.memory.keeping.extend(await self.find(name, runtime), duration, yes=yes)
 
     async def parameters(self, name: str, runtime: str) -> GenerationParameters:
         """Return the parameters saved for a model; all None when none are."""
@@ -332,43 +398,3 @@ def _as_it_is(model: ModelInfo, held: Collection[tuple[str, str]], *, active: bo
     """Return a model with whether it is in memory and whether it answers; mostly that is what it says already."""
     loaded = (model.runtime, model.name) in held if model.runtime == "embedded" else model.loaded
     return model if (loaded, active) == (model.loaded, model.active) else replace(model, loaded=loaded, active=active)
-
-
-def _check_served(model: ModelInfo) -> None:
-    """Refuse a model that is only files.
-
-    Raises:
-        LoadFailed: no runtime here serves it.
-    """
-    if not model.runtime:
-        raise LoadFailed(
-            f"{model.name} lies in the Hugging Face cache, and no runtime here serves it.",
-            hint=f"vLLM can (`vllm serve {model.name}`); the embedded llama.cpp takes GGUF files.",
-        )
-
-
-def _check_answers(runtime: Runtime) -> None:
-    """Say why a runtime that was named has nothing to offer.
-
-    Raises:
-        RuntimeUnavailable: it does not answer.
-    """
-    status = runtime.status()
-    if status.state in _SILENT:
-        raise RuntimeUnavailable(
-            f"Runtime {runtime.id} does not answer: {status.detail}.",
-            hint="Check that it runs, or pick another model.",
-            server_message=status.server_message,
-        )
-
-
-def named(models: Models, name: str, runtime: str | None) -> Models:
-    """Return the models of a name: as it is written, else in any case, else with the tag that Ollama leaves out."""
-    offered = [model for model in models if runtime in (None, model.runtime)]
-    lowered = name.lower()
-    exact = [model for model in offered if model.name == name]
-    return (
-        exact
-        or [model for model in offered if model.name.lower() == lowered]
-        or [model for model in offered if model.name.lower() == f"{lowered}:latest"]
-    )

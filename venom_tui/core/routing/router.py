@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeFailure, RuntimeUnavailable, VenomError
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import wire_parameters
-from venom_tui.core.runtimes.controller import LlmServerController, Prepared
+from venom_tui.core.runtimes.controller import PROMPT, LlmServerController, Prepared
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters, Route
 
 Status = Callable[[str], None]
@@ -71,7 +71,7 @@ class ModelRouter:
             raise LoadFailed(
                 f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another."
             )
-        return await self._runtimes.prepare(model, parameters, status=status, cause="prompt")
+        return await self._runtimes.prepare(model, parameters, status=status, cause=PROMPT)
 
     def notices(self, prepared: Prepared, parameters: GenerationParameters) -> tuple[str, ...]:
         """Return what the user should know of how the model is asked: parameters that are left out, each a sentence."""

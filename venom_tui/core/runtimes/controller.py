@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import LoadFailed, RuntimeUnavailable, UsageError, VenomError
@@ -13,7 +15,7 @@ from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.configured import configured
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
 from venom_tui.core.runtimes.lookout import Lookout, Rhythm
-from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.runtimes.runtime import Plan, Runtime, Status, silent
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
@@ -21,11 +23,9 @@ from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeFigures, RuntimeState, RuntimeStatus
 
+PROMPT = "prompt"
+"""The cause of a load that a prompt needs."""
 _NO_PARAMETERS = GenerationParameters()
-
-
-def _silent(_text: str) -> None:
-    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,23 @@ class Prepared:
     runtime: Runtime
     model: ModelInfo
     plan: Plan
+
+
+class LoadWatcher(Protocol):
+    """Who has a word before a model is loaded, and hears of it afterwards."""
+
+    async def before(self, model: ModelInfo, status: Status) -> None:
+        """Make room for a model that a prompt needs; other loads are planned by whoever asks for them.
+
+        Raises:
+            VenomError: it must not be loaded.
+        """
+
+    async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
+        """Take notice of a load; `held_before`: it was in memory already, with another context."""
+
+    async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
+        """Return the failure of a load as it should be told; `log` takes lines for the record."""
 
 
 class LlmServerController:
@@ -55,6 +72,9 @@ class LlmServerController:
         self._embedded = EmbeddedRuntime(settings, pool, self._embedded_changed)
         self._lookout = Lookout(settings, pool, self._runtime_changed, rhythm)
         self._loading: dict[tuple[str, str], asyncio.Lock] = {}
+        self._uses = count(1)
+        self._used: dict[tuple[str, str], int] = {}
+        self.watcher: LoadWatcher | None = None
 
     async def start(self) -> None:
         """Begin to look at the runtimes; waits for none.
@@ -143,12 +163,14 @@ class LlmServerController:
         model: ModelInfo,
         parameters: GenerationParameters = _NO_PARAMETERS,
         *,
-        status: Status = _silent,
+        status: Status = silent,
         cause: str = "user",
+        within: Progress | None = None,
     ) -> Prepared:
         """Make a model ready: load it when it is not held, which takes seconds to minutes.
 
-        Loads are recorded as operations, and so is what had to leave for them.
+        Loads are recorded as operations, and so is what had to leave for them; with `within` in that operation. Whoever
+        asks has made room, unless a prompt is the cause.
 
         Raises:
             LoadFailed: it could not be loaded, with the runtime's own words.
@@ -165,13 +187,22 @@ class LlmServerController:
             async with self._loading.setdefault((runtime.id, model.name), asyncio.Lock()):
                 plan, must_load = await runtime.prepare(model, parameters)
                 if must_load:
-                    await self._load(runtime, model, plan, status, cause)
+                    await self._load(runtime, model, plan, status, cause, within)
                     plan, _ = await runtime.prepare(model, parameters)
+        self._used[runtime.id, model.name] = next(self._uses)
         return Prepared(runtime, model, plan)
 
-    async def _load(self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, cause: str) -> None:
+    def last_use(self, runtime_id: str, model: str) -> int:
+        """Return the number of the last use of a model by this program: smaller is longer ago, 0 is never."""
+        return self._used.get((runtime_id, model), 0)
+
+    async def _load(
+        self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, cause: str, within: Progress | None
+    ) -> None:
         if model.error:
             raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file.")
+
+        held_before = any(held.name == model.name for held in runtime.loaded())
 
         async def load(progress: Progress) -> None:
             text = f"loading {model.name}"
@@ -179,17 +210,37 @@ class LlmServerController:
             status(text)
             try:
                 await runtime.load(model, plan, status=status)
+            except VenomError as failure:
+                if self.watcher is None:
+                    raise
+                told = await self.watcher.failed(model, failure, progress.log)
+                if told is failure:
+                    raise
+                raise told from failure
             finally:
                 self._lookout.tell(runtime.id)
             context = f", context {plan.context_length:,}" if plan.context_length else ""
             progress.update(message=f"loaded{context}", bytes_done=model.size_bytes)
 
-        await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
-        if runtime is self._embedded:
-            limit = self._settings.int("VENOM_EMBEDDED_MODELS")
-            for name in self._embedded.surplus(model.name):
-                left = ModelInfo(name=name, runtime=runtime.id, provider="local")
-                await self.unload(left, cause=f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {limit}")
+        if within is not None:
+            await load(within)
+        else:
+            if self.watcher is not None and cause == PROMPT:
+                await self.watcher.before(model, status)
+            await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
+            if cause == PROMPT:
+                await self._leave_surplus(model, runtime)
+        if self.watcher is not None:
+            await self.watcher.loaded(model, held_before=held_before)
+
+    async def _leave_surplus(self, model: ModelInfo, runtime: Runtime) -> None:
+        """Let the embedded models leave that are too many after a load that a prompt needed; no answer is cut."""
+        if runtime is not self._embedded or self._settings.text("VENOM_POLICY_MODELS") == "warn":
+            return
+        limit = self._settings.int("VENOM_EMBEDDED_MODELS")
+        for name in self._embedded.surplus(model.name):
+            left = ModelInfo(name=name, runtime=runtime.id, provider="local")
+            await self.unload(left, cause=f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {limit}")
 
     def chat(
         self, prepared: Prepared, request: ChatRequest, wire: Mapping[str, object]
@@ -209,24 +260,66 @@ class LlmServerController:
         """
         await prepared.runtime.verify(prepared.model)
 
-    async def unload(self, model: ModelInfo, *, cause: str = "user") -> None:
+    async def unload(
+        self,
+        model: ModelInfo,
+        *,
+        cause: str = "user",
+        within_s: float | None = None,
+        status: Status = silent,
+        before: Callable[[Progress], Awaitable[None]] | None = None,
+        after: Callable[[Progress], Awaitable[None]] | None = None,
+    ) -> None:
         """Take a model out of memory and wait until it has left; one that is not held is left as it is.
 
+        Args:
+            model: which one.
+            cause: why, for the record.
+            within_s: seconds that it may take; None: as the settings say.
+            status: told what is waited for.
+            before: done in the same operation first.
+            after: done in the same operation at its end.
+
         Raises:
+            RuntimeBusy: it answers somebody still.
             RuntimeFailure: the runtime does not do that, or did not in time.
         """
         runtime = self.runtime(model.runtime)
         if not any(held.name == model.name for held in runtime.loaded()):
             return
+        limit = self._settings.float("VENOM_UNLOAD_TIMEOUT_S") if within_s is None else within_s
 
         async def unload(progress: Progress) -> None:
-            progress.update(message=f"unloading {model.name}")
+            def tell(text: str) -> None:
+                progress.update(message=text)
+                status(text)
+
+            tell(f"unloading {model.name}")
+            if before is not None:
+                await before(progress)
             try:
-                await runtime.unload(model)
+                await runtime.unload(model, within_s=limit, status=tell)
             finally:
                 self._lookout.tell(runtime.id)
+            if after is not None:
+                await after(progress)
 
         await self._operations.run("unload", model.name, unload, runtime=runtime.id, cause=cause)
+
+    async def keep(self, model: ModelInfo, keep_alive: str | float | None) -> None:
+        """Have a loaded model kept so long, for ever when negative, as long as usual when None.
+
+        Raises:
+            RuntimeFailure: the runtime does not do that.
+        """
+        runtime = self.runtime(model.runtime)
+        try:
+            if keep_alive is None:
+                await runtime.unpin(model)
+            else:
+                await runtime.keep(model, keep_alive)
+        finally:
+            self._lookout.tell(runtime.id)
 
     async def explain(self, runtime_id: str, model: str, failure: VenomError) -> VenomError:
         """Return a failure of a stream as it should be told; what is known of its runtime is renewed behind it."""

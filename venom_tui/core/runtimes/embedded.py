@@ -12,9 +12,17 @@ from pathlib import Path
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.llamacpp import LlamaCppClient
-from venom_tui.core.errors import CutStream, LoadFailed, RuntimeFailure, RuntimeUnavailable, VenomError
+from venom_tui.core.errors import (
+    CutStream,
+    LoadFailed,
+    RuntimeBusy,
+    RuntimeFailure,
+    RuntimeRefused,
+    RuntimeUnavailable,
+    VenomError,
+)
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
-from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.runtimes.threads import default_threads, usable_cpus
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
@@ -23,6 +31,12 @@ from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParam
 from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
 _END_NOTICE_S = 0.5
+
+
+def _set() -> asyncio.Event:
+    event = asyncio.Event()
+    event.set()
+    return event
 
 
 @dataclass(slots=True)
@@ -38,16 +52,23 @@ class Holding:
     """Number of its last use; the smallest leaves first."""
     answering: int = 0
     """How many answers it is writing now."""
+    pinned: bool = False
+    """Whether it stays until it is told to leave."""
+    idle: asyncio.Event = field(default_factory=_set, repr=False)
+    """Set while it is writing none."""
     watcher: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Count an answer as being written as long as the block lasts."""
         self.answering += 1
+        self.idle.clear()
         try:
             yield
         finally:
             self.answering -= 1
+            if not self.answering:
+                self.idle.set()
 
 
 class EmbeddedRuntime(Runtime):
@@ -96,6 +117,7 @@ class EmbeddedRuntime(Runtime):
                 kind=self.kind,
                 weights=str(held.child.options.path),
                 reported_vram_bytes=held.child.buffers.gpu_bytes if held.child.buffers.total_bytes else None,
+                pinned=held.pinned,
                 kv_type="f16",
                 parallel=held.child.options.parallel,
             )
@@ -117,7 +139,8 @@ class EmbeddedRuntime(Runtime):
         One that is answering stays until the next load: no answer is cut for want of a place.
         """
         limit = self._settings.int("VENOM_EMBEDDED_MODELS")
-        idle = [held for held in self._held.values() if held.name != kept and not held.answering]
+        others = (held for held in self._held.values() if held.name != kept)
+        idle = [held for held in others if not (held.answering or held.pinned)]
         idle.sort(key=lambda held: held.used)
         return [held.name for held in idle[: max(0, len(self._held) - limit)]]
 
@@ -250,11 +273,56 @@ class EmbeddedRuntime(Runtime):
             )
         return failure
 
-    async def unload(self, model: ModelInfo) -> None:
-        """End the process of a model; returns when it is gone and its memory with it."""
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
+        """End the process of a model once it answers nobody; returns when it is gone and its memory with it."""
         held = self._held.get(model.name)
-        if held is not None:
-            await self._leave(held)
+        if held is None:
+            return
+        if held.answering and held.child.alive:
+            count = f"{held.answering} prompt{'s' * (held.answering != 1)}"
+            status(f"{model.name} answers {count}; it leaves when that has ended")
+            try:
+                await asyncio.wait_for(held.idle.wait(), within_s)
+            except TimeoutError:
+                raise RuntimeBusy(
+                    f"{model.name} still answers {count} after {within_s:g} s, and was left where it is.",
+                    hint="Stop the answer, or wait for its end.",
+                ) from None
+        await self._leave(held)
+
+    def cannot(self, verb: str) -> str:
+        """It can all but keep a model for a time."""
+        if verb == "extend":
+            return "The embedded llama.cpp holds a model until it is told otherwise: there is no time to extend."
+        return ""
+
+    def answering(self, model: str) -> int:
+        """Return how many answers a model is writing."""
+        held = self._held.get(model)
+        return 0 if held is None else held.answering
+
+    def last_use(self, model: str) -> int:
+        """Return the number of the last use of a model: the smallest is that of the least recently used one."""
+        held = self._held.get(model)
+        return 0 if held is None else held.used
+
+    async def keep(self, model: ModelInfo, keep_alive: str | float) -> None:
+        """Keep a model until it is told to leave; for ever is all that it knows."""
+        if not str(keep_alive).startswith("-"):
+            raise RuntimeRefused(self.cannot("extend"))
+        self._pin(model, pinned=True)
+
+    async def unpin(self, model: ModelInfo) -> None:
+        """Let a model leave for others again."""
+        self._pin(model, pinned=False)
+
+    def _pin(self, model: ModelInfo, *, pinned: bool) -> None:
+        held = self.held(model.name)
+        if held is None:
+            raise RuntimeRefused(f"{model.name} is not loaded.", hint="Load it first.")
+        if held.pinned != pinned:
+            held.pinned = pinned
+            self._changed()
 
     async def _leave(self, held: Holding) -> None:
         if self._held.get(held.name) is held:

@@ -9,9 +9,9 @@ from typing import Any
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.metrics import highest_share, read_metrics, total
-from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
+from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
 from venom_tui.core.runtimes.openai_server import LOOK_LIMIT_S, OpenAIServerRuntime
-from venom_tui.core.runtimes.runtime import Plan, Status
+from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Status, silent
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
@@ -19,7 +19,6 @@ from venom_tui.core.types.request import ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeLoad, RuntimeState
 
 _LOADED_WITHIN_S = 1800.0
-_LEAVES_WITHIN_S = 30.0
 _PLACE_WITHIN_S = 60.0
 _ASK_EVERY_S = 0.1
 
@@ -158,21 +157,52 @@ class LlamaCppRuntime(OpenAIServerRuntime):
                 continue
             return
 
-    async def unload(self, model: ModelInfo) -> None:
-        """Tell the router to unload it, and wait until it has."""
+    def cannot(self, verb: str) -> str:
+        """A router loads and unloads; how long it keeps a model nobody can tell it."""
+        if not self._router:
+            return super().cannot(verb)
+        if verb in ("load", "unload"):
+            return ""
+        return (
+            f"{self.client.who} keeps models by its own rule (--models-max and --sleep-idle-seconds) and cannot be "
+            f"told to {verb} one."
+        )
+
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
+        """Tell the router to unload it once it answers nobody: the router itself would cut what is being answered."""
         if not self._router:
             await super().unload(model)
+        deadline = time.monotonic() + within_s
+        while busy := await self._busy(model.name):
+            status(f"{model.name} answers {busy} request{'s' * (busy != 1)}; it leaves when that has ended")
+            if time.monotonic() > deadline:
+                raise RuntimeBusy(
+                    f"{model.name} still answers somebody after {within_s:g} s, and was left where it is.",
+                    hint="Stop the answer, or wait for its end.",
+                )
+            await asyncio.sleep(_ASK_EVERY_S)
         try:
             await self.client.unload(model.name)
         except RuntimeRefused as failure:
             if "not running" not in failure.server_message:
                 raise
-        deadline = time.monotonic() + _LEAVES_WITHIN_S
+        deadline = time.monotonic() + max(within_s, LEAVES_WITHIN_S)
         while _state(await self._row(model.name)) not in ("unloaded", ""):
             if time.monotonic() > deadline:
-                raise RuntimeTimeout(f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.")
+                raise RuntimeTimeout(f"{model.name} has not left {self.client.who} in time.")
             await asyncio.sleep(_ASK_EVERY_S)
         await self.look()
+
+    async def _busy(self, name: str) -> int:
+        """Return how many requests a loaded model is answering, 0 also where that cannot be known; wakes none up."""
+        if _state(await self._row(name)) != "loaded":
+            return 0
+        try:
+            slots = await self.client.get("/slots", query={"model": name})
+        except RuntimeFailure:  # started without slots
+            return 0
+        rows = [slot for slot in slots if isinstance(slot, dict)] if isinstance(slots, list) else []
+        return sum(slot.get("is_processing") is True for slot in rows)
 
     async def count(self, request: ChatRequest) -> int | None:
         """Ask the server, which counts with the template and the tokens of the model."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import replace
 
@@ -17,18 +18,26 @@ from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.ollama import OllamaClient, OllamaModel
 from venom_tui.core.clients.ollama_show import read_show
-from venom_tui.core.errors import LoadFailed, RuntimeFailure, RuntimeRefused, RuntimeTimeout, VenomError
+from venom_tui.core.errors import (
+    LoadFailed,
+    RuntimeBusy,
+    RuntimeFailure,
+    RuntimeRefused,
+    RuntimeTimeout,
+    VenomError,
+)
 from venom_tui.core.resources.estimate.from_show import shape_from_show
 from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.resources.estimate.values import missing_arrays
 from venom_tui.core.resources.kv_cache import kv_bytes_per_token
-from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeState
 
-_LEAVES_WITHIN_S = 30.0
+_USUAL = "5m"
+"""How long Ollama keeps a model unless it is told otherwise."""
 _ASK_EVERY_S = 0.1
 _LOOK_LIMIT_S = 3.0
 _WEIGHTS = re.compile(r"^FROM \S*sha256[-:]([0-9a-f]{64})$", re.MULTILINE)
@@ -65,6 +74,8 @@ class OllamaRuntime(Runtime):
         """Models that we had loaded with the server's own choice of a context -> that context."""
         self._stand_ins: dict[str, str] = {}
         """Models that we had loaded and that are not listed -> the one with the same weights that is."""
+        self._answering: Counter[str] = Counter()
+        """Models -> answers of them that are on their way to us."""
         self._files: dict[tuple[str, str | None], str | None] = {}
         """Name and digest of models that were loaded -> file of their weights, None where the server does not say."""
 
@@ -187,20 +198,55 @@ class OllamaRuntime(Runtime):
         found = _WEIGHTS.search(modelfile) if isinstance(modelfile, str) else None
         return None if found is None else found[1]
 
-    async def unload(self, model: ModelInfo) -> None:
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
         """Ask the model to leave; it does when it answers nobody any more."""
-        await self.client.unload(model.name)
-        deadline = time.monotonic() + _LEAVES_WITHIN_S
+        row = self._row(model.name)
+        await self.client.unload(row.name if row is not None else model.name)
+        deadline, told = time.monotonic() + within_s, False
         while True:
             self._loaded = tuple(await self.client.ps())
             if self._row(model.name) is None:
                 break
             if time.monotonic() > deadline:
-                raise RuntimeTimeout(
-                    f"{model.name} has not left {self.client.who} after {_LEAVES_WITHIN_S:g} s.",
-                    hint="It is answering somebody else; it leaves when that ends.",
+                raise RuntimeBusy(
+                    f"{model.name} has not left {self.client.who} after {within_s:g} s: it answers {self._who(model)}.",
+                    hint="It leaves by itself when that ends.",
                 )
+            if not told:
+                told = True
+                status(f"{model.name} answers {self._who(model)}; it leaves when that has ended")
             await asyncio.sleep(_ASK_EVERY_S)
+        await self.look()
+
+    def _who(self, model: ModelInfo) -> str:
+        ours = self._answering[_full(model.name)]
+        return f"{ours} prompt{'s' * (ours != 1)} of venom-tui" if ours else "somebody else"
+
+    def cannot(self, verb: str) -> str:
+        """It can all of that."""
+        return ""
+
+    def answering(self, model: str) -> int:
+        """Return how many answers of a model this program is waiting for."""
+        return self._answering[_full(model)]
+
+    async def keep(self, model: ModelInfo, keep_alive: str | float) -> None:
+        """Change how long a loaded model is kept, and nothing else of it: it is told the context that it has."""
+        await self._keep(model, _keep_alive(str(keep_alive)))
+
+    async def unpin(self, model: ModelInfo) -> None:
+        """Keep a model as long as `LLM_KEEP_ALIVE` says, else as long as Ollama does by itself."""
+        usual = self._keep_alive if self._keep_alive is not None and not self._pins else _USUAL
+        await self._keep(model, usual)
+
+    async def _keep(self, model: ModelInfo, keep_alive: str | float | None) -> None:
+        self._loaded = tuple(await self.client.ps())
+        row = self._row(model.name)
+        if row is None:
+            raise RuntimeRefused(f"{model.name} is not loaded.", hint="Load it first.")
+        automatic = row.context_length is None or row.context_length == self._automatic.get(_full(row.name))
+        options = None if automatic else {"num_ctx": row.context_length}
+        await self.client.load(row.name, keep_alive=keep_alive, options=options)
         await self.look()
 
     async def chat(
@@ -213,10 +259,13 @@ class OllamaRuntime(Runtime):
         if not plan.thinks and request.parameters.think != "off":
             request = replace(request, parameters=replace(request.parameters, think=None))
         chunks = self.client.chat(request, options, keep_alive=plan.keep_alive)
+        name = _full(request.model)
+        self._answering[name] += 1
         try:
             async for chunk in chunks:
                 yield chunk
         finally:
+            self._answering[name] -= 1
             await chunks.aclose()
 
     async def _learn_files(self, rows: list[OllamaModel]) -> None:

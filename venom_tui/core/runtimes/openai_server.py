@@ -11,7 +11,7 @@ from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.llamacpp import LlamaCppClient
 from venom_tui.core.errors import LoadFailed, RuntimeRefused, RuntimeTimeout, VenomError
-from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
@@ -78,7 +78,11 @@ class OpenAIServerRuntime(Runtime):
     async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
         """Such a server has its models, or loads them by itself."""
 
-    async def unload(self, model: ModelInfo) -> None:
+    def cannot(self, verb: str) -> str:
+        """It has its models as long as it runs."""
+        return f"{self.client.who} has its models as long as it runs, and cannot be told to {verb} one."
+
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
         """Refuse: it cannot be told to."""
         raise RuntimeRefused(
             f"{self.client.who} cannot be told to unload a model.", hint="Stop the server to get its memory back."

@@ -7,7 +7,14 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from venom_tui.core.errors import CutStream, RuntimeBusy, RuntimeTimeout, RuntimeUnavailable, VenomError
+from venom_tui.core.errors import (
+    CutStream,
+    RuntimeBusy,
+    RuntimeRefused,
+    RuntimeTimeout,
+    RuntimeUnavailable,
+    VenomError,
+)
 from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
@@ -16,6 +23,12 @@ from venom_tui.core.types.runtime import RuntimeLoad, RuntimeState, RuntimeStatu
 
 Status = Callable[[str], None]
 """Takes words about what is being waited for."""
+LEAVES_WITHIN_S = 30.0
+"""Seconds that a model may take to leave."""
+
+
+def silent(_text: str) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +99,37 @@ class Runtime(ABC):
         """
 
     @abstractmethod
-    async def unload(self, model: ModelInfo) -> None:
-        """Ask for a model to leave and return when it has left.
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
+        """Ask for a model to leave and return when it has left: when nobody waits for an answer of it any more.
 
         Raises:
+            RuntimeBusy: it still answers somebody after `within_s` seconds.
             RuntimeFailure: the server does not do that, or did not in time.
         """
+
+    def cannot(self, verb: str) -> str:
+        """Return why it cannot be told to `load`, `unload`, `pin`, `unpin` or `extend`, as a sentence; "" if it can."""
+        return f"Runtime {self.id} cannot be told to {verb} a model."
+
+    def answering(self, model: str) -> int:
+        """Return how many answers of a model this program is waiting for."""
+        return 0
+
+    async def keep(self, model: ModelInfo, keep_alive: str | float) -> None:
+        """Have a loaded model kept so long from now: seconds or a duration such as `10m`, for ever when negative.
+
+        Raises:
+            RuntimeFailure: the server does not do that.
+        """
+        raise RuntimeRefused(self.cannot("pin"))
+
+    async def unpin(self, model: ModelInfo) -> None:
+        """Have a loaded model kept no longer than usual.
+
+        Raises:
+            RuntimeFailure: the server does not do that.
+        """
+        raise RuntimeRefused(self.cannot("unpin"))
 
     @abstractmethod
     def chat(self, request: ChatRequest, plan: Plan, wire: Mapping[str, object]) -> AsyncGenerator[ChatChunk, None]:

@@ -8,7 +8,7 @@ from venom_tui.core.clients.addresses import shown_address
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import BadAnswer, RuntimeUnavailable, VenomError
 from venom_tui.core.runtimes.discovery import kind_of
-from venom_tui.core.runtimes.runtime import Plan, Runtime, Status
+from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
@@ -53,7 +53,7 @@ class UnidentifiedServer(Runtime):
         """Refuse."""
         raise self._unavailable()
 
-    async def unload(self, model: ModelInfo) -> None:
+    async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
         """Refuse."""
         raise self._unavailable()
 

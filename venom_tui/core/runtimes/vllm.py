@@ -15,7 +15,6 @@ from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatRequest
 from venom_tui.core.types.runtime import RuntimeLoad
 
-
 _METRICS = frozenset(
     f"vllm:{name}"
     for name in (
@@ -52,6 +51,10 @@ class VllmRuntime(OpenAIServerRuntime):
         )
         names = ", ".join(model.name for model in self._loaded)
         return {"version": sanitize_line(str(told), 40) if told else None, "detail": f"serves {names}"}
+
+    def cannot(self, verb: str) -> str:
+        """It holds one model as long as it runs."""
+        return f"{self.client.who} holds its model as long as it runs; stop the runtime to get the memory back."
 
     async def verify(self, model: ModelInfo) -> None:
         """See that it offers the model, and that its engine works."""

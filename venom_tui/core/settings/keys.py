@@ -69,6 +69,14 @@ KEYS: tuple[Key, ...] = (
     ),
     Key("VENOM_LOAD_TIMEOUT_S", "float", 300.0, "seconds that a model load may take", minimum=1, maximum=86_400),
     Key(
+        "VENOM_UNLOAD_TIMEOUT_S",
+        "float",
+        30.0,
+        "seconds that a model may take to leave: until its answers have ended and its memory is back",
+        minimum=0,
+        maximum=86_400,
+    ),
+    Key(
         "VENOM_START_TIMEOUT_S",
         "float",
         900.0,

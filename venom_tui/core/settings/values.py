@@ -101,6 +101,10 @@ class Settings:
         texts = {name: str(value) for name, value in values.items() if value is not None}
         return texts | {"VENOM_DATA_DIR": str(self.data_dir), "VENOM_CONFIG_DIR": str(self.config_dir)}
 
+    def stored(self, name: str) -> Value:
+        """Return what the store says of a setting, whatever else says more; None where it says nothing."""
+        return self._layers["store"].get(name)
+
     def set_stored(self, name: str, value: Value) -> None:
         """Take over a value that was written to the store; None for one that was removed there.
 

@@ -1,0 +1,312 @@
+"""Plans a load or a switch: whether it fits, which limits it would break, who would leave, and what needs a yes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from venom_tui.core.models.memory.marks import Marks
+from venom_tui.core.resources.limits import Limits, Reserve, gib
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.runtimes.runtime import Runtime
+from venom_tui.core.settings import Settings
+from venom_tui.core.types.device import GuardSnapshot, LoadedModel
+from venom_tui.core.types.fit import FitReport, Verdict
+from venom_tui.core.types.limits import LimitKind, LimitState, Policy
+from venom_tui.core.types.memory import Eviction, MemoryPlan
+from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import GenerationParameters
+
+if TYPE_CHECKING:
+    from venom_tui.core.models.fit.service import FitService, Guard
+
+_FRESH = timedelta(seconds=5)
+_LEAVES = frozenset({"embedded", "ollama", "llamacpp"})
+_TIERS = 3
+"""Who leaves: first ours that nobody pinned, then what others loaded, then what somebody pinned."""
+_SHORT = frozenset({Verdict.DOES_NOT_FIT, Verdict.PARTLY_ON_CPU})
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan that is being made."""
+
+    evicts: list[Eviction] = field(default_factory=list)
+    broken: list[LimitState] = field(default_factory=list)
+    questions: list[str] = field(default_factory=list)
+    refusals: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def take(self, policy: Policy, words: str) -> None:
+        """Do about something what its policy says."""
+        kept = {Policy.REFUSE: self.refusals, Policy.WARN: self.warnings}.get(policy, self.questions)
+        if words not in kept:
+            kept.append(words)
+
+
+class Planner:
+    """Makes plans; changes nothing."""
+
+    def __init__(
+        self, settings: Settings, runtimes: LlmServerController, fits: FitService, guard: Guard, marks: Marks
+    ) -> None:
+        self._settings = settings
+        self._limits = Limits(settings)
+        self._runtimes = runtimes
+        self._fits = fits
+        self._guard = guard
+        self._marks = marks
+
+    async def plan(
+        self, kind: str, model: ModelInfo, parameters: GenerationParameters, before: tuple[str, str] | None
+    ) -> MemoryPlan:
+        """Return what loading a model, or switching to it, needs and would do.
+
+        Raises:
+            RuntimeFailure: its runtime cannot be asked.
+        """
+        runtime = self._runtimes.runtime(model.runtime)
+        way, must_load = await runtime.prepare(model, parameters)
+        now = datetime.now(UTC)
+        empty = MemoryPlan(kind, model.name, model.runtime, must_load, before, made_at=now)
+        if not must_load or model.remote_host:
+            return empty
+        snapshot = await self.snapshot()
+        await self._marks.renew()
+        draft = _Draft()
+        fit = await self._draft(draft, runtime, model, way.context_length, snapshot)
+        return replace(
+            empty,
+            fit=fit,
+            evicts=tuple(draft.evicts),
+            broken=tuple(draft.broken),
+            questions=tuple(draft.questions),
+            refusal=" ".join(draft.refusals),
+            warnings=tuple(draft.warnings),
+        )
+
+    async def snapshot(self) -> GuardSnapshot:
+        """Return the machine as it is with what is loaded now."""
+        latest = self._guard.latest()
+        if latest is not None and datetime.now(UTC) - latest.taken_at < _FRESH:
+            seen = {(one.runtime, one.name) for one in latest.loaded if not one.elsewhere}
+            if seen == {(one.runtime, one.name) for one in self._runtimes.loaded()}:
+                return latest
+        return await self._guard.snapshot()
+
+    def candidates(self, snapshot: GuardSnapshot, target: tuple[str, str] | None) -> list[LoadedModel]:
+        """Return the models that could leave, in the order in which they would; those that are kept are not among."""
+        reserve = self._limits.reserve()
+        able = [
+            one
+            for one in snapshot.loaded
+            if one.kind in _LEAVES
+            and (one.runtime, one.name) != target
+            and not one.elsewhere
+            and not reserve.keeps(one)
+            and not self._runtimes.runtime(one.runtime).cannot("unload")
+        ]
+        return sorted(able, key=self._order)
+
+    def _order(self, held: LoadedModel) -> tuple[object, ...]:
+        runtime = self._runtimes.runtime(held.runtime)
+        never = datetime.max.replace(tzinfo=UTC)
+        used = self._runtimes.last_use(held.runtime, held.name)
+        return self.tier(held), runtime.answering(held.name) > 0, used, held.expires_at or never, held.name
+
+    def tier(self, held: LoadedModel) -> int:
+        """Return 0 for ours that nobody pinned, 1 for what others loaded, 2 for what somebody pinned."""
+        if held.pinned:
+            return 2
+        return 0 if self._marks.ours(held) else 1
+
+    def eviction(self, held: LoadedModel, why: str) -> Eviction:
+        """Return a model as one that would leave."""
+        mark = self._marks.of(held)
+        size = held.measured_bytes if held.measured_bytes is not None else held.reported_bytes
+        if held.gpus or held.reported_vram_bytes:
+            size = held.vram_bytes if held.vram_bytes is not None else size
+        return Eviction(
+            held.name,
+            held.runtime,
+            size,
+            ours=self._marks.ours(held),
+            pinned=held.pinned,
+            answering=self._runtimes.runtime(held.runtime).answering(held.name),
+            loaded_at=None if mark is None else mark.at,
+            context_length=held.context_length,
+            why=why,
+        )
+
+    # ------------------------------------------------------------------ the parts
+
+    async def _draft(
+        self, draft: _Draft, runtime: Runtime, model: ModelInfo, context: int | None, snapshot: GuardSnapshot
+    ) -> FitReport:
+        candidates = self.candidates(snapshot, (model.runtime, model.name))
+        surplus = self._surplus(draft, runtime, model, snapshot, candidates)
+        fit = await self._memory(draft, model, context, snapshot, candidates, surplus)
+        self._share(draft, model, fit, snapshot)
+        for state in self._limits.states(snapshot):
+            if not state.broken:
+                continue
+            if state.kind is LimitKind.TEMPERATURE and fit.place == "gpu":
+                draft.broken.append(state)
+                draft.take(self._limits.policy(state.kind), f"{state.text}.")
+            elif state.kind is LimitKind.DISK:
+                draft.warnings.append(f"{state.text}.")
+        return fit
+
+    def _surplus(
+        self,
+        draft: _Draft,
+        runtime: Runtime,
+        model: ModelInfo,
+        snapshot: GuardSnapshot,
+        candidates: Sequence[LoadedModel],
+    ) -> list[LoadedModel]:
+        """Return who must leave because the embedded llama.cpp may hold only so many."""
+        if runtime.kind != "embedded":
+            return []
+        most = self._limits.most_embedded
+        here = [one for one in snapshot.loaded if one.kind == "embedded" and not one.elsewhere]
+        others = [one for one in here if one.name != model.name]
+        many = len(others) + 1 - most
+        if many <= 0:
+            return []
+        policy = self._limits.policy(LimitKind.MODELS)
+        leaving = [one for one in candidates if one.kind == "embedded"][:many]
+        names = _and([one.name for one in others])
+        rule = f"the embedded llama.cpp holds {names}, and VENOM_EMBEDDED_MODELS allows {most}"
+        if policy in (Policy.WARN, Policy.REFUSE) or len(leaving) < many:
+            text = f"embedded models: {len(others) + 1} with this one, {most} allowed"
+            state = LimitState(LimitKind.MODELS, "embedded models", most, len(others) + 1, "models", policy, True, text)
+            draft.broken.append(state)
+            draft.take(policy if policy is not Policy.EVICT else Policy.ASK, f"{rule[0].upper()}{rule[1:]}.")
+            if policy in (Policy.WARN, Policy.REFUSE):
+                return []
+        draft.evicts += [self.eviction(one, f"VENOM_EMBEDDED_MODELS allows {most}") for one in leaving]
+        if policy is Policy.ASK and leaving:
+            draft.take(policy, f"{_and([one.name for one in leaving])} must leave: {rule}.")
+        return leaving
+
+    async def _memory(
+        self,
+        draft: _Draft,
+        model: ModelInfo,
+        context: int | None,
+        snapshot: GuardSnapshot,
+        candidates: Sequence[LoadedModel],
+        surplus: Sequence[LoadedModel],
+    ) -> FitReport:
+        """Judge it against the memory; note who must leave besides `surplus`, and what is too little all the same."""
+        reserve = self._limits.reserve()
+        fit = await self._fit(model, context, candidates, surplus, reserve)
+        kind = LimitKind.VRAM if fit.place == "gpu" else LimitKind.RAM
+        policy = self._limits.policy(kind)
+        bare = replace(reserve, gpu_bytes=0, by_gpu={}, ram_bytes=0)
+        if fit.verdict in (Verdict.FITS, Verdict.UNKNOWN):
+            return fit
+        if fit.verdict is Verdict.FITS_AFTER_EVICTION:
+            more = self._more(fit, snapshot, surplus)
+            if not more:
+                return fit
+            without = await self._fit(model, context, candidates, surplus, bare)
+            limit_only = without.verdict is Verdict.FITS or not self._more(without, snapshot, surplus)
+            words = self._words(fit, reserve)
+            if limit_only and policy is Policy.REFUSE:
+                draft.refusals.append(words)
+                draft.broken.append(self._broken(kind, fit, reserve, snapshot))
+                return fit
+            for_what = f"{model.name} needs its memory" if not limit_only else "the memory that is kept free"
+            draft.evicts += [self.eviction(one, for_what) for one in more]
+            if policy is not Policy.EVICT:
+                draft.questions.append(f"{_and([one.name for one in more])} must leave: {words[0].lower()}{words[1:]}")
+            return fit
+        without = await self._fit(model, context, candidates, surplus, bare)
+        if without.verdict in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION):
+            more = self._more(without, snapshot, surplus)
+            draft.evicts += [self.eviction(one, f"{model.name} needs its memory") for one in more]
+            draft.broken.append(self._broken(kind, fit, reserve, snapshot))
+            draft.take(policy if policy is not Policy.EVICT else Policy.ASK, self._words(fit, reserve))
+        elif without.verdict is Verdict.PARTLY_ON_CPU:
+            draft.take(Policy.ASK, f"It does not fit on the GPUs: {without.reason}")
+        else:
+            draft.refusals.append(self._words(without, bare))
+        return fit
+
+    async def _fit(
+        self,
+        model: ModelInfo,
+        context: int | None,
+        candidates: Sequence[LoadedModel],
+        surplus: Sequence[LoadedModel],
+        reserve: Reserve,
+    ) -> FitReport:
+        """Judge it with those leaving who must anyway, then with more and more of the others."""
+        last: FitReport | None = None
+        for tier in range(-1, _TIERS):
+            more = [one for one in candidates if one not in surplus and self.tier(one) <= tier]
+            if last is not None and not any(self.tier(one) == tier for one in more):
+                continue
+            found = await self._fits.report_of(model, context=context, reserve=reserve, leaving=[*surplus, *more])
+            if found.verdict not in _SHORT:
+                return found
+            last = found if last is None or found.verdict is Verdict.PARTLY_ON_CPU else last
+        assert last is not None
+        return last
+
+    @staticmethod
+    def _more(fit: FitReport, snapshot: GuardSnapshot, surplus: Sequence[LoadedModel]) -> list[LoadedModel]:
+        """Return who must leave for the memory and does not leave anyway."""
+        anyway = {(one.runtime, one.name) for one in surplus}
+        wanted = [key for key in fit.leaving if key not in anyway]
+        return [one for key in wanted for one in snapshot.loaded if (one.runtime, one.name) == key]
+
+    def _words(self, fit: FitReport, reserve: Reserve) -> str:
+        """Say in numbers what is needed and what there is."""
+        place = "on GPUs" if fit.place == "gpu" else "of RAM"
+        kept = max([reserve.gpu_bytes, *reserve.by_gpu.values()]) if fit.place == "gpu" else reserve.ram_bytes
+        free = "an unknown amount" if fit.free_bytes is None else f"{gib(fit.free_bytes)} GiB"
+        beside = f" beside the {gib(kept)} GiB that are to be kept" if kept else ""
+        needs = "?" if fit.likely_bytes is None else gib(fit.likely_bytes)
+        return f"{fit.name} needs {needs} GiB, and {free} {place} {'are' if fit.free_bytes else 'is'} free{beside}."
+
+    def _broken(self, kind: LimitKind, fit: FitReport, reserve: Reserve, snapshot: GuardSnapshot) -> LimitState:
+        """Return the limit as it would stand after the load."""
+        policy = self._limits.policy(kind)
+        if kind is LimitKind.RAM:
+            free = snapshot.host.ram_available_bytes
+            after = None if free is None or fit.likely_bytes is None else free - fit.likely_bytes
+            limit, subject = reserve.ram_bytes, "RAM"
+        else:
+            limit = max([reserve.gpu_bytes, *reserve.by_gpu.values()])
+            after = None if fit.free_bytes is None else fit.free_bytes + limit - (fit.likely_bytes or 0)
+            subject = "GPU"
+        left = "?" if after is None else gib(max(0, after))
+        text = f"{subject}: {left} GiB would be free, {gib(limit)} GiB are to be kept"
+        return LimitState(kind, subject, limit, after, "bytes", policy, broken=True, text=text)
+
+    def _share(self, draft: _Draft, model: ModelInfo, fit: FitReport, snapshot: GuardSnapshot) -> None:
+        most = self._limits.share_percent
+        if fit.place == "gpu":
+            total = sum(gpu.memory_total_bytes or 0 for gpu in snapshot.gpus if gpu.usable is not False)
+        else:
+            total = snapshot.host.ram_total_bytes or 0
+        if not most or not total or fit.likely_bytes is None:
+            return
+        share = math.ceil(100 * fit.likely_bytes / total)
+        if share <= most:
+            return
+        policy = self._limits.policy(LimitKind.SHARE)
+        where = "GPU memory" if fit.place == "gpu" else "RAM"
+        text = f"{model.name} would take {share} % of the {where}, {most} % is the limit"
+        draft.broken.append(LimitState(LimitKind.SHARE, model.name, most, share, "percent", policy, True, text))
+        draft.take(policy if policy is not Policy.EVICT else Policy.ASK, f"{text}.")
+
+
+def _and(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

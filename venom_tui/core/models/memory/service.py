@@ -1,0 +1,304 @@
+"""Loads, unloads, keeps and switches models: planned first, one at a time on a machine, taken back where it fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from venom_tui.core.errors import (
+    Interrupted,
+    NeedsYes,
+    PlanChanged,
+    RuntimeRefused,
+    VenomError,
+)
+from venom_tui.core.models.memory import leaving, post_mortem
+from venom_tui.core.models.memory.consent import check, differs, since, told
+from venom_tui.core.models.memory.keeping import FOR_EVER, Keeping
+from venom_tui.core.models.memory.marks import Marks
+from venom_tui.core.models.memory.planning import Planner
+from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.runtimes.runtime import Status, silent
+from venom_tui.core.settings import Settings
+from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.memory import Eviction, Freed, MemoryPlan
+from venom_tui.core.types.model import ActiveModel, ModelInfo
+
+if TYPE_CHECKING:
+    from venom_tui.core.models.fit.service import Guard
+
+QUEUE = "memory"
+"""The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
+
+
+class Models(Protocol):
+    """Who knows the models, and which one answers."""
+
+    async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
+        """Return a model."""
+
+    async def active(self, *, settled: bool = True) -> ActiveModel | None:
+        """Return which one answers."""
+
+    async def renew_active(self) -> None:
+        """Read which one answers, as other processes may have written it."""
+
+    async def make_active(self, model: ModelInfo, before: ActiveModel | None) -> None:
+        """Let a model answer from now on."""
+
+
+class ModelMemory:
+    """What is in memory. Every public method waits until what it does is done, or has failed and is taken back."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: SettingsStore,
+        runtimes: LlmServerController,
+        operations: OperationRunner,
+        models: Models,
+        planner: Planner,
+        marks: Marks,
+        guard: Guard,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._runtimes = runtimes
+        self._operations = operations
+        self._models = models
+        self._planner = planner
+        self._marks = marks
+        self._guard = guard
+        self.keeping = Keeping(runtimes, marks)
+        runtimes.watcher = self
+
+    # ------------------------------------------------------------------ plans
+
+    async def plan(self, kind: str, model: ModelInfo) -> MemoryPlan:
+        """Return what a `load` or a `switch` would do; see `carry_out`.
+
+        Raises:
+            RuntimeFailure: the runtime cannot be asked, or takes no loads.
+        """
+        if kind == "load" and (words := self._runtimes.runtime(model.runtime).cannot("load")):
+            raise RuntimeRefused(words)
+        before = await self._models.active()
+        saved = await self._store.parameters(model.runtime, model.name)
+        key = None if before is None else (before.runtime, before.name)
+        return await self._planner.plan(kind, model, saved, key)
+
+    async def carry_out(
+        self, plan: MemoryPlan, *, yes: bool = False, others: bool = False, force: bool = False, status: Status = silent
+    ) -> None:
+        """Do what was planned: evict, wait for the memory, load, verify; a switch makes the model active after that.
+
+        Args:
+            plan: what was shown to whoever said yes.
+            yes: whether what it asks was answered with yes.
+            others: whether models that others loaded, or that are pinned, may leave too.
+            force: go on though the guard refuses; says yes to everything else as well.
+            status: told what is being done.
+
+        Raises:
+            NeedsYes: something needs a yes; nothing was done.
+            GuardRefused: it does not fit, or breaks a limit that refuses; nothing was done.
+            PlanChanged: meanwhile somebody else changed what it was made for; it carries the new plan.
+            LoadFailed: it was not loaded; what had left for it was loaded again, and the model before answers.
+            RuntimeFailure: a model did not leave, or a runtime cannot be asked; all is as before.
+        """
+        yes, others = yes or force, others or force
+        check(plan, yes=yes, others=others, force=force)
+        model = await self._models.find(plan.name, plan.runtime)
+        target = model.name
+        if plan.kind == "switch" and plan.before is not None and plan.before[1] != model.name:
+            target = f"{plan.before[1]} → {model.name}"
+
+        async def work(progress: Progress) -> None:
+            def tell(text: str) -> None:
+                progress.update(message=text)
+                status(text)
+
+            now = await self._again(plan, model)
+            if not force and (why := differs(plan, now)):
+                raise await self._changed(plan, now, why)
+            check(now, yes=yes, others=others, force=force)
+            for words in (*now.warnings, *((now.refusal,) if now.refusal else ())):
+                progress.log(words)
+            await self._do(now, model, progress, tell)
+
+        queue = "switch" if plan.kind == "switch" else plan.runtime
+        await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=queue, machine=QUEUE)
+
+    async def _again(self, plan: MemoryPlan, model: ModelInfo) -> MemoryPlan:
+        """Make a plan anew, by how things stand now."""
+        await self._models.renew_active()
+        return await self.plan(plan.kind, model)
+
+    async def _changed(self, plan: MemoryPlan, now: MemoryPlan, why: str) -> PlanChanged:
+        done = [told(one) for one in await self._operations.list(20) if since(one, plan.made_at)]
+        meanwhile = f" Meanwhile: {', '.join(reversed(done))}." if done else ""
+        failure = PlanChanged(
+            f"{plan.name} was not {'switched to' if plan.kind == 'switch' else 'loaded'}: {why}.{meanwhile}",
+            hint="Look at what it would do now, and ask again.",
+        )
+        failure.plan = now
+        return failure
+
+    async def _do(self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status) -> None:
+        """Carry a plan out, and take it back where it fails."""
+        gone: list[LoadedModel] = []
+        active = await self._models.active(settled=False)
+        held_before = self._held(model) is not None
+        try:
+            for one in plan.evicts:
+                held = self._held_by(one)
+                if held is not None:
+                    tell(f"{one.name} leaves for {model.name}")
+                    await self._evict(held, f"evicted for {model.name}: {one.why}", tell)
+                    gone.append(held)
+            saved = await self._store.parameters(model.runtime, model.name)
+            within = progress if plan.kind == "load" else None
+            prepared = await self._runtimes.prepare(model, saved, status=tell, cause=plan.kind, within=within)
+            await self._runtimes.verify(prepared)
+            if plan.kind == "switch":
+                await self._models.make_active(model, active)
+        except BaseException as failure:
+            if not isinstance(failure, Interrupted):
+                await self._take_back(model, gone, progress, loaded=not held_before)
+            raise
+
+    async def _take_back(
+        self, model: ModelInfo, gone: Sequence[LoadedModel], progress: Progress, *, loaded: bool
+    ) -> None:
+        """Have loaded again what had left, and out again what was loaded for nothing."""
+        if loaded and gone and self._held(model) is not None:
+            try:
+                await self._runtimes.unload(model, cause=f"taken back: {progress.operation.kind} failed")
+            except VenomError as failure:
+                progress.log(f"{model.name} could not be unloaded again: {failure.message}")
+        for held in reversed(gone):
+            try:
+                again = await self._models.find(held.name, held.runtime)
+                saved = await self._store.parameters(held.runtime, held.name)
+                if held.context_length is not None and self._planner.tier(held):
+                    saved = replace(saved, context_length=held.context_length)
+                await self._runtimes.prepare(again, saved, cause=f"taken back: {progress.operation.kind} failed")
+                if held.pinned:
+                    await self._runtimes.keep(again, FOR_EVER)
+                progress.log(f"{held.name} is loaded again")
+            except VenomError as failure:
+                progress.log(f"{held.name} could not be loaded again: {failure.message}")
+
+    # ------------------------------------------------------------------ unload
+
+    async def unload(
+        self, model: ModelInfo, *, yes: bool = False, within_s: float | None = None, status: Status = silent
+    ) -> Freed:
+        """Take a model out of memory, wait until that is back, and return how much is.
+
+        Raises:
+            NeedsYes: somebody else pinned it.
+            RuntimeBusy: it still answers somebody after that time; it was left where it is.
+            RuntimeRefused: its runtime cannot be told to.
+        """
+        if words := self._runtimes.runtime(model.runtime).cannot("unload"):
+            raise RuntimeRefused(words)
+        await self._runtimes.look(model.runtime)
+        held = self._held(model)
+        if held is None:
+            return Freed(model.name, model.runtime, None, None, reason="it was not loaded")
+        await self._marks.renew()
+        if held.pinned and not self._marks.pin_is_ours(held) and not yes:
+            raise NeedsYes(
+                f"{model.name} is pinned by somebody else, who wants it kept.",
+                hint="A yes (--yes) unloads it all the same.",
+            )
+        return await self._evict(held, "user", status, within_s)
+
+    async def _evict(self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None) -> Freed:
+        """Unload a model as an operation of its own, which ends when its memory is back."""
+        model = ModelInfo(held.name, held.runtime, "")
+        limit = self._settings.float("VENOM_UNLOAD_TIMEOUT_S") if within_s is None else within_s
+        seen: list[leaving.Before] = []
+        freed: list[Freed] = []
+
+        async def before(progress: Progress) -> None:
+            snapshot = await self._planner.snapshot()
+            same = [one for one in snapshot.loaded if (one.runtime, one.name) == (held.runtime, held.name)]
+            seen.append(await leaving.look(same[0] if same else held, snapshot))
+            progress.update(bytes_total=seen[0].expected_bytes, vram_before_bytes=_used(snapshot.gpus))
+
+        async def after(progress: Progress) -> None:
+            status(f"{held.name} has left; its memory is waited for")
+            found = await leaving.came_back(seen[0], self._guard, limit)
+            freed.append(found)
+            progress.log(found.text)
+            latest = self._guard.latest()
+            progress.update(
+                message=found.text,
+                bytes_done=found.freed_bytes,
+                vram_after_bytes=None if latest is None else _used(latest.gpus),
+            )
+
+        await self._runtimes.unload(model, cause=cause, within_s=within_s, status=status, before=before, after=after)
+        await self._marks.note(held, loaded=False, pinned=False)
+        return freed[0] if freed else Freed(held.name, held.runtime, None, None, reason="it had left already")
+
+    # ------------------------------------------------------------------ loads that others ask for
+
+    async def before(self, model: ModelInfo, status: Status) -> None:
+        """Make room for a model that a prompt needs: what is ours leaves; what would need a yes is not done.
+
+        Raises:
+            NeedsYes: models that others loaded, or that are pinned, would have to leave.
+            GuardRefused: a limit that refuses would be broken.
+        """
+        plan = await self.plan("prompt", model)
+        if plan.refusal and plan.broken:
+            check(plan, yes=True, others=True, force=False)
+        for one in plan.evicts:
+            held = self._held_by(one)
+            surplus = one.runtime == "embedded" and "VENOM_EMBEDDED_MODELS" in one.why
+            if held is None or surplus or one.answering or one.asks_apart:
+                continue  # too many are unloaded after the load; the rest is for the runtime to decide, as ever
+            await self._evict(held, f"evicted for {model.name}: {one.why}", status)
+
+    async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
+        """Mark what was loaded as ours, unless others had it loaded."""
+        held = self._held(model)
+        if held is not None:
+            if not held_before:
+                await self._marks.note(held, loaded=True)
+            else:
+                await self._marks.renew()
+
+    async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
+        """Return a failed load as it should be told: for want of memory with who held what, which is logged too."""
+        if not post_mortem.for_want_of_memory(failure):
+            return failure
+        snapshot = await self._guard.snapshot()
+        processes = await asyncio.to_thread(post_mortem.largest_processes)
+        held = post_mortem.who_held(snapshot, processes)
+        for line in held:
+            log(line)
+        return post_mortem.told(failure, held)
+
+    # ------------------------------------------------------------------ parts
+
+    def _held(self, model: ModelInfo) -> LoadedModel | None:
+        found = (one for one in self._runtimes.loaded() if (one.runtime, one.name) == (model.runtime, model.name))
+        return next(found, None)
+
+    def _held_by(self, one: Eviction) -> LoadedModel | None:
+        found = (held for held in self._runtimes.loaded() if (held.runtime, held.name) == (one.runtime, one.name))
+        return next(found, None)
+
+
+def _used(gpus: Sequence[object]) -> int | None:
+    sizes = [getattr(gpu, "memory_used_bytes", None) for gpu in gpus]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known and len(known) == len(sizes) else None
