@@ -55,13 +55,14 @@ class HeaderLine(Line):
 
     def fit(self, width: int) -> Content:
         """Return as many parts as fit, in their order."""
-        parts = self._parts(width)
-        while len(parts) > 1 and _length(parts) > width:
-            parts.remove(min(parts, key=lambda part: part[0]))
+        parts = _fitting(self._parts(width, flagged=True), width)
+        if len(parts) < len(self._parts(width, flagged=False)) - bool(self._state.host):
+            # The word for a demonstration model goes before all but the host: every answer of it says so, too.
+            parts = _fitting(self._parts(width, flagged=False), width)
         return Content(_SEPARATOR).join([text for _, text in parts]).truncate(width, ellipsis=True)
 
-    def _parts(self, width: int) -> list[tuple[int, Content]]:
-        """Return (worth, text) of each part."""
+    def _parts(self, width: int, *, flagged: bool) -> list[tuple[int, Content]]:
+        """Return (worth, text) of each part; `flagged` names a demonstration model as what it is."""
         state = self._state
         parts: list[tuple[int, Content]] = []
         if state.host:
@@ -71,7 +72,9 @@ class HeaderLine(Line):
             parts.append((9, Content.styled(words, "$text-muted")))
         else:
             name = truncate_middle(state.model, max(16, width // 3))
-            demonstration = Content.styled(" demonstration", "$warning") if state.demonstration else Content()
+            demonstration = (
+                Content.styled(" demonstration", "$warning") if state.demonstration and flagged else Content()
+            )
             parts.append((9, Content.assemble(name, (f" @ {state.runtime}", "$text-muted"), demonstration)))
         parts.extend(self._memory())
         if state.running:
@@ -92,6 +95,14 @@ class HeaderLine(Line):
                 amount = "?" if used is None else gib(used)
                 return [(7, Content(f"{label} {amount}/{gib(total)} GiB"))]
         return []
+
+
+def _fitting(parts: list[tuple[int, Content]], width: int) -> list[tuple[int, Content]]:
+    """Return what fits, without the parts of the least worth."""
+    kept = list(parts)
+    while len(kept) > 1 and _length(kept) > width:
+        kept.remove(min(kept, key=lambda part: part[0]))
+    return kept
 
 
 def _length(parts: list[tuple[int, Content]]) -> int:
