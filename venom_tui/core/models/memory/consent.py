@@ -5,10 +5,21 @@ from __future__ import annotations
 from datetime import datetime
 
 from venom_tui.core.errors import GuardRefused, NeedsYes
+from venom_tui.core.resources.limits import gib
 from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.core.types.operation import Operation
 
 _MOVES = frozenset({"load", "unload", "switch"})
+
+
+def numbers(plan: MemoryPlan) -> list[str]:
+    """Return in sentences what is needed, and what who leaves holds."""
+    fit, found = plan.fit, []
+    if fit is not None and fit.likely_bytes is not None:
+        free = "" if fit.free_bytes is None else f", {gib(fit.free_bytes)} GiB are free"
+        found.append(f"{plan.name} needs {gib(fit.likely_bytes)} GiB{free}.")
+    held = [f"{one.name} {gib(one.held_bytes)} GiB" for one in plan.evicts if one.held_bytes is not None]
+    return [*found, f"Held now: {', '.join(held)}."] if held else found
 
 
 def check(plan: MemoryPlan, *, yes: bool, others: bool, force: bool) -> None:
@@ -21,10 +32,11 @@ def check(plan: MemoryPlan, *, yes: bool, others: bool, force: bool) -> None:
     if plan.refusal and not force:
         failure = GuardRefused(plan.refusal, hint="Unload something, or pick a smaller one; force (--force) tries it.")
     elif plan.questions and not yes:
-        failure = NeedsYes(" ".join(plan.questions), hint="A yes (--yes) does it.")
+        failure = NeedsYes(" ".join([*plan.questions, *numbers(plan)]), hint="A yes (--yes) does it.")
     elif plan.apart and not others:
         names = ", ".join(f"{one.name} ({one.whose})" for one in plan.apart)
-        failure = NeedsYes(f"{names} would have to leave.", hint="That needs a yes of its own (--force).")
+        words = " ".join([f"{names} would have to leave.", *numbers(plan)])
+        failure = NeedsYes(words, hint="That needs a yes of its own (--force).")
     else:
         return
     failure.plan = plan

@@ -6,6 +6,7 @@ import re
 
 from venom_tui.core.errors import NeedsYes, RuntimeRefused, UsageError
 from venom_tui.core.models.memory.marks import Marks
+from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import LoadedModel
@@ -18,8 +19,9 @@ FOR_EVER = -1
 class Keeping:
     """Tells runtimes how long to keep what they hold; what others pinned needs a yes."""
 
-    def __init__(self, runtimes: LlmServerController, marks: Marks) -> None:
+    def __init__(self, runtimes: LlmServerController, operations: OperationRunner, marks: Marks) -> None:
         self._runtimes = runtimes
+        self._operations = operations
         self._marks = marks
 
     async def pin(self, model: ModelInfo) -> LoadedModel:
@@ -76,7 +78,12 @@ class Keeping:
                 f"{model.name} is pinned by somebody else; that would undo it.",
                 hint="A yes (--yes) does it all the same.",
             )
-        await self._runtimes.keep(model, keep_alive)
+
+        async def keep(progress: Progress) -> None:
+            progress.update(message=f"{verb} {model.name}" + (f" for {keep_alive}" if verb == "extend" else ""))
+            await self._runtimes.keep(model, keep_alive)
+
+        await self._operations.run(verb, model.name, keep, runtime=model.runtime)
         return self._held(model) or held
 
     def _held(self, model: ModelInfo) -> LoadedModel | None:

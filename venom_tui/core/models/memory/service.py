@@ -73,7 +73,7 @@ class ModelMemory:
         self._planner = planner
         self._marks = marks
         self._guard = guard
-        self.keeping = Keeping(runtimes, marks)
+        self.keeping = Keeping(runtimes, operations, marks)
         runtimes.watcher = self
 
     # ------------------------------------------------------------------ plans

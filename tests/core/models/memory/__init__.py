@@ -1,0 +1,1 @@
+"""Loads, switches, evictions, limits."""
