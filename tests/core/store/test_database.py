@@ -152,6 +152,26 @@ async def test_closed(folder: Path) -> None:
     assert not await database.changed_elsewhere()
 
 
+async def test_a_loop_that_ends_leaves_nobody_waiting(folder: Path) -> None:
+    """As when everything on an event loop is cancelled at its end."""
+    database = await opened(folder)
+    begun = asyncio.Event()
+
+    async def slow(db: aiosqlite.Connection) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    waiters = [asyncio.create_task(database.write(slow)) for _ in range(3)]
+    await begun.wait()
+    database._task.cancel()
+    found = await asyncio.gather(*waiters, return_exceptions=True)
+    assert [str(one) for one in found] == ["The store was closed before this was written."] * 3
+    with pytest.raises(StoreError, match="closed"):
+        await database.write(slow)
+    await database.close()
+    await database.close()
+
+
 async def test_the_reader_cannot_write(folder: Path) -> None:
     database = await opened(folder)
     with pytest.raises(StoreError):

@@ -44,6 +44,7 @@ class Database:
         self._lock = opened.lock
         self._queue: asyncio.Queue[tuple[Callable[[], Awaitable[object]], asyncio.Future[Any]] | None] = asyncio.Queue()
         self._closed = False
+        self._writing = True
         self._version: int | None = None
         self._task = asyncio.create_task(self._write_all(), name="store writer")
 
@@ -94,7 +95,7 @@ class Database:
         return await self._queued(partial(self._transaction, work))
 
     async def _queued(self, item: Callable[[], Awaitable[T]]) -> T:
-        if self._closed:
+        if self._closed or not self._writing:
             raise StoreError("The store is closed.")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._queue.put_nowait((item, future))
@@ -164,25 +165,31 @@ class Database:
         self._closed = True
         self._queue.put_nowait(None)
         try:
-            await asyncio.shield(self._task)
+            await asyncio.wait({self._task})
         finally:
             await self._reader.close()
             await self._writer.close()
             self._lock.release()
 
     async def _write_all(self) -> None:
-        while (item := await self._queue.get()) is not None:
-            work, future = item
-            try:
-                result = await work()
-            except Exception as error:  # noqa: BLE001 (it belongs to whoever asked)
-                if not future.cancelled():
-                    future.set_exception(error)
-                    # A waiter that was cancelled will never fetch it; that is no defect to log.
-                    future.exception()
-            else:
-                if not future.cancelled():
-                    future.set_result(result)
+        item = None
+        try:
+            while (item := await self._queue.get()) is not None:
+                work, future = item
+                try:
+                    result = await work()
+                except Exception as error:  # noqa: BLE001 (it belongs to whoever asked)
+                    _fail(future, error)
+                else:
+                    if not future.cancelled():
+                        future.set_result(result)
+        finally:
+            # Only an event loop that ends with everything on it cancels this task: nobody may wait for it for ever.
+            self._writing = False
+            left = [item, *(self._queue.get_nowait() for _ in range(self._queue.qsize()))]
+            for one in left:
+                if one is not None:
+                    _fail(one[1], StoreError("The store was closed before this was written."))
 
     async def _transaction(self, work: Work[T]) -> T:
         attempt = 0
@@ -206,6 +213,14 @@ class Database:
                 await db.execute("ROLLBACK")
             raise
         return result
+
+
+def _fail(future: asyncio.Future[Any], error: Exception) -> None:
+    """Give an error to whoever waits, if anybody does."""
+    if not future.done():
+        future.set_exception(error)
+        # A waiter that was cancelled will never fetch it; that is no defect to log.
+        future.exception()
 
 
 async def _prepare(db: aiosqlite.Connection, network: str | None) -> None:
