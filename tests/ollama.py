@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +66,19 @@ def says(value: object, status: str = "200 OK") -> Script:
 
 def _compact(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _expiry(keep_alive: str | float) -> str:
+    """Return when a model leaves that is kept so long."""
+    units = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+    if isinstance(keep_alive, str):
+        parts = re.findall(r"([\d.]+)(ms|s|m|h)", keep_alive)
+        seconds = sum(float(number) * units[unit] for number, unit in parts) * (-1 if keep_alive[0] == "-" else 1)
+    else:
+        seconds = keep_alive
+    return (
+        _FOREVER if seconds < 0 else (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+    )
 
 
 @dataclass
@@ -156,8 +171,8 @@ class FakeOllama:
         row = self.loaded.get(name)
         if (row is None or row["context_length"] != context) and body.get("keep_alive") != 0:
             self.hold(name, context=context)
-        if body.get("keep_alive") == -1:
-            self.loaded[name]["expires_at"] = _FOREVER
+        if (kept := body.get("keep_alive")) not in (None, 0) and name in self.loaded:
+            self.loaded[name]["expires_at"] = _expiry(kept)
 
     def hold(self, name: str, *, context: int = AUTOMATIC, forever: bool = False, **other: object) -> None:
         """Load a model, as another client of it would."""

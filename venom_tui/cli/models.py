@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli import model_files, model_fit, model_offers, model_parameters, model_pull
+from venom_tui.cli import model_files, model_fit, model_memory, model_offers, model_parameters, model_pull
 from venom_tui.cli.model_details import details_lines, repository_lines, show_data, state_of
 from venom_tui.cli.options import json_option, provider_option, runtime_option
-from venom_tui.cli.output import note, or_unknown, show, size, table
+from venom_tui.cli.output import or_unknown, show, size, table
 from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
-from venom_tui.core.errors import ModelNotFound, UsageError
+from venom_tui.core.errors import ModelNotFound
 from venom_tui.core.types.details import ModelDetails
-from venom_tui.core.types.model import ActiveModel, ModelInfo
+from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.offer import HubRepository
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def command() -> None:
     """See the models of this machine, find others, choose the one that answers, tune it."""
 
 
-for part in (model_files, model_fit, model_offers, model_parameters, model_pull):
+for part in (model_files, model_fit, model_memory, model_offers, model_parameters, model_pull):
     part.add_to(command)
 
 
@@ -112,58 +112,3 @@ def show_model(
         show(found, lambda: repository_lines(found), as_json=as_json)
     else:
         show(show_data(found), lambda: details_lines(found), as_json=as_json)
-
-
-@command.command("activate")
-@click.argument("name")
-@runtime_option
-@json_option
-@click.pass_obj
-def activate(flags: dict[str, Any], name: str, runtime: str | None, as_json: bool) -> None:
-    """Make a model the one that answers; it is loaded and tried first, and if that fails, all stays as it was."""
-
-    async def work(core: Core) -> ActiveModel:
-        return await core.models.activate(name, runtime, status=lambda text: None if as_json else note(f"{text} …"))
-
-    active = run_with_core(work, flags)
-    show(active, lambda: [f"{active.name} of runtime {active.runtime} answers from now on."], as_json=as_json)
-
-
-@command.command("load")
-@click.argument("name")
-@runtime_option
-@json_option
-@click.pass_obj
-def load(flags: dict[str, Any], name: str, runtime: str | None, as_json: bool) -> None:
-    """Load a model into the memory of its runtime."""
-
-    async def work(core: Core) -> ModelInfo:
-        return await core.models.find(name, runtime)
-
-    model = run_with_core(work, flags)
-    if model.runtime == "embedded":
-        raise UsageError(
-            f"{model.name} cannot be loaded from here: the embedded llama.cpp ends with the command that started it.",
-            hint="The TUI and `venom-tui chat` load it when they need it and hold it as long as they live.",
-        )
-    raise UsageError(f"Runtime {model.runtime} takes no loads yet.")
-
-
-@command.command("unload")
-@click.argument("name")
-@runtime_option
-@json_option
-@click.pass_obj
-def unload(flags: dict[str, Any], name: str, runtime: str | None, as_json: bool) -> None:
-    """Take a model out of the memory of its runtime."""
-
-    async def work(core: Core) -> ModelInfo:
-        model = await core.models.find(name, runtime)
-        await core.models.unload(model.name, model.runtime)
-        return await core.models.find(model.name, model.runtime)
-
-    model = run_with_core(work, flags)
-    text = f"{model.name} is not loaded by this command"
-    if model.runtime == "embedded":
-        text += "; a TUI that holds it lets it go when it ends, or by the Catalog's unload"
-    show(model, lambda: [f"{text}."], as_json=as_json)

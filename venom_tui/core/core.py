@@ -19,6 +19,7 @@ from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.memory.marks import Marks
 from venom_tui.core.models.memory.planning import Planner
 from venom_tui.core.models.memory.service import ModelMemory
+from venom_tui.core.models.memory.watch import LimitWatch
 from venom_tui.core.models.outside import Outside
 from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.models.pulls.service import Pulls
@@ -64,6 +65,7 @@ class Core:
     router: ModelRouter
     guard: Telemetry
     fits: FitService
+    limits: LimitWatch
     servers: ServerControl
     chat: Orchestrator
     database: Database
@@ -127,6 +129,8 @@ class Core:
         self.models.memory = ModelMemory(
             settings, self._settings_store, self.runtimes, self.operations, self.models, planner, marks, self.guard
         )
+        self.limits = LimitWatch(settings, events, self.operations, planner, self.models.memory)
+        stack.push_async_callback(self.limits.close)
         self.chat = Orchestrator(settings, events, self.sessions, self.models, self.router, self.guard)
         stack.push_async_callback(self.chat.close)
         watch = StoreWatch(path, self._changed_elsewhere, elsewhere=self.database.changed_elsewhere)
@@ -177,6 +181,7 @@ class Core:
         """Take notice that another venom-tui wrote to the store."""
         self.events.emit(SessionsChanged(None))
         self.operations.noticed()
+        self._run_behind(self._renew_active())
 
     def _run_behind(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -202,6 +207,13 @@ class Core:
                     except VenomError as failure:
                         _log.warning("models were not looked at after a pull: %s", failure.message)
                     self.events.emit(ModelsChanged())
+
+    async def _renew_active(self) -> None:
+        """Follow another venom-tui that let another model answer."""
+        try:
+            await self.models.renew_active()
+        except VenomError as failure:
+            _log.warning("it was not read which model answers: %s", failure.message)
 
     async def _expire(self) -> None:
         """Remove what the retention settings say is too old; behind everything else."""

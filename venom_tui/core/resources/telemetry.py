@@ -22,6 +22,7 @@ from venom_tui.core.resources.driver import Driver
 from venom_tui.core.resources.held import measured, with_models
 from venom_tui.core.resources.history import History
 from venom_tui.core.resources.host import HostSampler
+from venom_tui.core.resources.limits import Limits
 from venom_tui.core.resources.nvml import Gpus
 from venom_tui.core.resources.nvml_details import DriverInfo
 from venom_tui.core.resources.owners import Found, Key, Owners
@@ -67,6 +68,7 @@ class Telemetry:
         pace: Pace | None = None,
     ) -> None:
         self._events = events
+        self._limits = Limits(settings)
         self._data_dir = settings.data_dir
         self._loaded = loaded
         self._pace = pace or Pace()
@@ -223,6 +225,7 @@ class Telemetry:
             driver_version=look.driver.version,
             cuda_version=look.driver.cuda,
         )
+        snapshot = replace(snapshot, limits=tuple(str(state) for state in self._limits.states(snapshot)))
         self._history.add(time.monotonic(), snapshot)
         before, self._latest = self._latest, snapshot
         for future in wanted:

@@ -158,7 +158,7 @@ class ModelMemory:
                 held = self._held_by(one)
                 if held is not None:
                     tell(f"{one.name} leaves for {model.name}")
-                    await self._evict(held, f"evicted for {model.name}: {one.why}", tell)
+                    await self.evict(held, f"evicted for {model.name}: {one.why}", tell)
                     gone.append(held)
             saved = await self._store.parameters(model.runtime, model.name)
             within = progress if plan.kind == "load" else None
@@ -217,10 +217,15 @@ class ModelMemory:
                 f"{model.name} is pinned by somebody else, who wants it kept.",
                 hint="A yes (--yes) unloads it all the same.",
             )
-        return await self._evict(held, "user", status, within_s)
+        return await self.evict(held, "user", status, within_s)
 
-    async def _evict(self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None) -> Freed:
-        """Unload a model as an operation of its own, which ends when its memory is back."""
+    async def evict(self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None) -> Freed:
+        """Unload a model as an operation of its own, which ends when its memory is back.
+
+        Raises:
+            RuntimeBusy: it still answers somebody after that time.
+            RuntimeFailure: it did not leave.
+        """
         model = ModelInfo(held.name, held.runtime, "")
         limit = self._settings.float("VENOM_UNLOAD_TIMEOUT_S") if within_s is None else within_s
         seen: list[leaving.Before] = []
@@ -265,7 +270,7 @@ class ModelMemory:
             surplus = one.runtime == "embedded" and "VENOM_EMBEDDED_MODELS" in one.why
             if held is None or surplus or one.answering or one.asks_apart:
                 continue  # too many are unloaded after the load; the rest is for the runtime to decide, as ever
-            await self._evict(held, f"evicted for {model.name}: {one.why}", status)
+            await self.evict(held, f"evicted for {model.name}: {one.why}", status)
 
     async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
         """Mark what was loaded as ours, unless others had it loaded."""

@@ -1,0 +1,180 @@
+"""Whose a model in Ollama is, how long it is kept, who leaves first; two clients at once; who held what."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.core.support import open_core
+from tests.ollama import FakeOllama, says
+from tests.servers import Server
+from venom_tui.core.core import Core
+from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused
+from venom_tui.core.models import files
+from venom_tui.core.owner import Owner, start_time
+from venom_tui.core.store.held import HeldStore
+
+ONE, TWO, THREE = "one:latest", "two:latest", "three:latest"
+
+
+@pytest.fixture(autouse=True)
+def _no_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "demonstration_file", lambda: None)
+
+
+def asked(server: Server) -> list[dict[str, object]]:
+    """What was asked of `/api/generate`, without the name."""
+    return [
+        {key: value for key, value in one.json.items() if key not in ("model", "stream")}
+        for one in server.asked
+        if one.target == "POST /api/generate"
+    ]
+
+
+async def marks(core: Core) -> dict[str, tuple[bool, bool]]:
+    """Model -> whether venom-tui loaded it, and whether it pinned it."""
+    return {name: (one.loaded, one.pinned) for (_, name), one in (await HeldStore(core.database).all()).items()}
+
+
+async def test_what_was_loaded_before_is_not_ours(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    fake.hold(TWO)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.models.load(ONE)
+        await core.models.activate(TWO)
+        assert await marks(core) == {ONE: (True, False)}
+        await core.models.pin(TWO)
+        assert await marks(core) == {ONE: (True, False), TWO: (False, True)}
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        assert await marks(core) == {ONE: (True, False), TWO: (False, True)}, "a later one knows it still"
+        await core.models.unpin(TWO)
+        del fake.loaded[ONE]
+        await core.runtimes.look()
+        fake.hold(ONE)
+        await core.models.plan("load", THREE)
+        freed = await core.models.unload(ONE)
+        assert freed.reason, "its process cannot be seen, and that is said"
+        assert await marks(core) == {}
+
+
+async def test_what_left_and_came_again_is_somebody_elses(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.models.load(ONE)
+        await core.models.memory.plan("load", await core.models.find(TWO))
+        assert await marks(core) == {ONE: (True, False)}
+        fake.loaded[ONE]["context_length"] = 512
+        await core.runtimes.look()
+        await core.models.memory.plan("load", await core.models.find(TWO))
+        assert await marks(core) == {}, "somebody loaded it again with another context"
+
+
+async def test_keeping_tells_the_context_that_a_model_has(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    fake.hold(ONE, context=512)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url, LLM_KEEP_ALIVE="20m") as core:
+        assert (await core.models.pin(ONE)).pinned
+        await core.models.extend(ONE, "300")
+        await core.models.extend(ONE, "1h30m")
+        await core.models.unpin(ONE)
+        options = {"num_ctx": 512}
+        assert asked(ollama) == [
+            {"keep_alive": -1, "options": options},
+            {"keep_alive": 300, "options": options},
+            {"keep_alive": "1h30m", "options": options},
+            {"keep_alive": "20m", "options": options},
+        ]
+        assert fake.loads == [(ONE, 512)], "it was not loaded again"
+        with pytest.raises(RuntimeRefused, match="two:latest is not loaded"):
+            await core.models.pin(TWO)
+
+
+async def test_what_others_pinned_needs_a_yes(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    fake.hold(ONE, forever=True)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        for refused in (core.models.unload(ONE), core.models.unpin(ONE), core.models.extend(ONE, "10m")):
+            with pytest.raises(NeedsYes, match="is pinned by somebody else"):
+                await refused
+        assert ONE in fake.loaded
+        await core.models.unload(ONE, yes=True)
+        assert ONE not in fake.loaded
+
+
+async def test_who_leaves_first(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url, VENOM_NEVER_EVICT="ollama/four") as core:
+        await core.runtimes.settled()
+        await core.models.load(ONE)
+        await core.models.load(TWO)
+        await core.models.pin(TWO)
+        fake.hold(THREE)
+        fake.models["four:latest"] = {}
+        fake.hold("four:latest")
+        await core.runtimes.look()
+        snapshot = await core.guard.snapshot()
+        planner = core.models.memory._planner
+        order = planner.candidates(snapshot, None)
+        assert [one.name for one in order] == [ONE, THREE, TWO], "ours, then others', then what is pinned; one is kept"
+        assert [planner.eviction(one, "").asks_apart for one in order] == [False, True, True]
+        assert [planner.eviction(one, "").whose for one in order] == [
+            "loaded by venom-tui",
+            "loaded by others",
+            "loaded by venom-tui, pinned",
+        ]
+
+
+async def test_want_of_memory_tells_who_held_what(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    words = "model requires more system memory (9.3 GiB) than is available (7.9 GiB)"
+    fake.hold(TWO)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        fake.instead["POST /api/generate"] = says({"error": words}, "500 Internal Server Error")
+        with pytest.raises(OutOfMemory) as caught:
+            await core.models.load(ONE)
+        assert words in caught.value.server_message
+        held = caught.value.held
+        assert any(line.startswith("RAM: ") for line in held)
+        assert any("model two:latest @ ollama" in line for line in held)
+        assert any(f"process {os.getpid()}" in line or "process " in line for line in held)
+        failed = next(one for one in await core.operations.list() if one.kind == "load")
+        assert failed.error_code == "out_of_memory"
+        log = " ".join(await core.operations.log(failed.id))
+        assert all(line.strip() in log for line in held)
+        assert caught.value.as_dict()["held"] == list(held)
+
+
+async def test_opposite_switches_of_two_clients(
+    tmp_path: Path, fake: FakeOllama, ollama: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = replace(Owner.current(), pid=os.getppid(), start_time=start_time(os.getppid()) or 0)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as a:
+        await a.models.activate(THREE)
+        monkeypatch.setattr(Owner, "current", classmethod(lambda _: beside))
+        async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as b:
+            monkeypatch.undo()
+            monkeypatch.setattr(files, "demonstration_file", lambda: None)
+            await b.runtimes.settled()
+            plans = (await a.models.plan("switch", ONE), await b.models.plan("switch", TWO))
+            results = await asyncio.gather(
+                a.models.carry_out(plans[0]), b.models.carry_out(plans[1]), return_exceptions=True
+            )
+            (loser,) = [number for number, result in enumerate(results) if result is not None]
+            failure, client, wanted = results[loser], (a, b)[loser], (ONE, TWO)[loser]
+            assert isinstance(failure, PlanChanged)
+            other = (TWO, ONE)[loser]
+            assert (
+                f"{wanted} was not switched to: another model was made active: {other} answers now." in failure.message
+            )
+            assert f"Meanwhile: switch {THREE} → {other} succeeded, load {other} succeeded." in failure.message
+            for core in (a, b):
+                await core.models.renew_active()
+                active = await core.models.active()
+                assert active is not None and active.name == other
+            new = failure.plan
+            await client.models.carry_out(new)  # type: ignore[arg-type]  # the plan of the error
+            for core in (a, b):
+                await core.models.renew_active()
+                active = await core.models.active()
+                assert active is not None and active.name == wanted
+                assert core.settings.text("VENOM_PREVIOUS_MODEL") == other

@@ -1,0 +1,81 @@
+"""The limits while everything runs: told once, acted on once, told again when they hold."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.core.models.memory.conftest import Link
+from tests.core.support import next_of, open_core
+from venom_tui.core.core import Core
+from venom_tui.core.events import LimitChanged, OperationChanged
+from venom_tui.core.types.device import Gpu, GuardSnapshot
+from venom_tui.core.types.limits import LimitKind, Policy
+
+
+async def watched(core: Core, times: int = 2, **changes: object) -> GuardSnapshot:
+    """Show the watch the machine so often."""
+    snapshot = replace(await core.guard.snapshot(), **changes)  # type: ignore[arg-type]  # fields of a dataclass
+    for _ in range(times):
+        core.limits.take(snapshot)
+    return snapshot
+
+
+async def test_the_least_recently_used_of_ours_leaves_once(link: Link) -> None:
+    async with open_core(link("a", "b", "c"), VENOM_EMBEDDED_MODELS=3, VENOM_POLICY_RAM="evict") as core:
+        for name in ("a", "b"):
+            await core.models.load(name)
+        await core.models.load("c")
+        await core.models.pin("a")
+        await core.save_setting("VENOM_KEEP_FREE_RAM", "9TiB")
+        with core.events.subscribe() as events:
+            await watched(core, times=1)
+            assert core.limits.breaches == (), "one look is no breach"
+            await watched(core)
+            breach = (await next_of(events, LimitChanged)).breach
+            assert (breach.state.kind, breach.state.broken, breach.acts) == (LimitKind.RAM, True, True)
+            assert breach.victims[0] == ("embedded", "b"), "a is pinned, c was used later"
+            assert "are to be kept" in breach.state.text
+            while (
+                done := (await next_of(events, OperationChanged)).operation
+            ).kind != "relieve" or not done.state.final:
+                pass
+            assert {model.name for model in core.runtimes.loaded()} == {"a", "c"}
+            await watched(core, times=5)
+            await core.save_setting("VENOM_KEEP_FREE_RAM", "0")
+            await watched(core)
+            after = (await next_of(events, LimitChanged)).breach
+            assert not after.state.broken, "nothing was told or done twice"
+        assert core.limits.breaches == ()
+        unloads = [one for one in await core.operations.list() if one.kind == "unload"]
+        assert [(one.target, one.cause.partition(":")[0]) for one in unloads] == [("b", "limit")]
+
+
+@pytest.mark.parametrize("policy", ["warn", "ask", "refuse"])
+async def test_the_other_policies_only_tell(link: Link, policy: str) -> None:
+    async with open_core(link(), VENOM_MAX_TEMPERATURE=80, VENOM_POLICY_TEMPERATURE=policy) as core:
+        with core.events.subscribe() as events:
+            await watched(core, gpus=(Gpu(0, temperature_c=85, memory_total_bytes=1), Gpu(1, temperature_c=60)))
+            breach = (await next_of(events, LimitChanged)).breach
+        assert (breach.state.subject, breach.state.policy, breach.acts) == ("GPU 0", Policy(policy), False)
+        assert breach.state.text == "GPU 0: 85 °C, 80 °C is the limit"
+        assert [one.state.subject for one in core.limits.breaches] == ["GPU 0"]
+
+
+async def test_what_is_not_known_is_no_breach(link: Link) -> None:
+    async with open_core(link(), VENOM_MAX_TEMPERATURE=80) as core:
+        await watched(core, times=5, gpus=(Gpu(0, temperature_c=None),))
+        assert core.limits.breaches == ()
+
+
+async def test_a_program_that_goes_on_follows_by_itself(link: Link) -> None:
+    async with open_core(link(), VENOM_KEEP_FREE_DISK="900TiB", VENOM_POLICY_DISK="evict") as core:
+        core.limits.start()
+        core.guard.watch(True)
+        with core.events.subscribe() as events:
+            async with asyncio.timeout(30):
+                breach = (await next_of(events, LimitChanged)).breach
+        assert (breach.state.kind, breach.victims, breach.acts) == (LimitKind.DISK, (), False)
+        assert any("are to be kept" in text for text in (await core.guard.snapshot()).limits)

@@ -1,0 +1,143 @@
+"""The limits while everything runs: a breach is told once, and what its policy says is done once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from venom_tui.core.errors import VenomError
+from venom_tui.core.events import EventBus, GuardSampled, LimitChanged
+from venom_tui.core.models.memory.planning import Planner
+from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.resources.limits import Limits
+from venom_tui.core.settings import Settings
+from venom_tui.core.types.device import GuardSnapshot, LoadedModel
+from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
+
+if TYPE_CHECKING:
+    from venom_tui.core.models.memory.service import ModelMemory
+
+_log = logging.getLogger(__name__)
+_FREES = frozenset({LimitKind.VRAM, LimitKind.RAM, LimitKind.TEMPERATURE})
+"""Limits that hold again when a model leaves."""
+_LOOKS = 2
+"""Looks in a row that must see a limit broken, or whole again: a moment's peak is no breach."""
+
+
+class LimitWatch:
+    """Follows the looks at the machine. `breaches` are those that stand now."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        events: EventBus,
+        operations: OperationRunner,
+        planner: Planner,
+        memory: ModelMemory,
+    ) -> None:
+        self._settings = settings
+        self._events = events
+        self._operations = operations
+        self._limits = Limits(settings)
+        self._planner = planner
+        self._memory = memory
+        self._counts: dict[tuple[LimitKind, str], int] = {}
+        self._standing: dict[tuple[LimitKind, str], Breach] = {}
+        self._follower: asyncio.Task[None] | None = None
+        self._acting: asyncio.Task[None] | None = None
+
+    @property
+    def breaches(self) -> tuple[Breach, ...]:
+        """Return what is broken now."""
+        return tuple(self._standing.values())
+
+    def start(self) -> None:
+        """Begin: for programs that go on running, and so can see to it that the limits hold."""
+        if self._follower is None:
+            self._follower = asyncio.create_task(self._follow(), name="limits")
+
+    async def close(self) -> None:
+        """End."""
+        tasks = [task for task in (self._follower, self._acting) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self) -> None:
+        with self._events.subscribe() as events:
+            async for event in events:
+                if isinstance(event, GuardSampled):
+                    self.take(event.snapshot)
+
+    def take(self, snapshot: GuardSnapshot) -> None:
+        """Compare a look at the machine with the limits; tell what has changed, and act where the policy says so."""
+        states = {(state.kind, state.subject): state for state in self._limits.states(snapshot)}
+        for key in (*self._standing.keys() - states.keys(),):  # the limit was taken back
+            self._counts.pop(key, None)
+            self._tell(Breach(_whole(self._standing.pop(key).state)))
+        for key, state in states.items():
+            if state.now is None or state.broken == (key in self._standing):
+                self._counts.pop(key, None)
+                continue
+            self._counts[key] = self._counts.get(key, 0) + 1
+            if self._counts[key] < _LOOKS:
+                continue
+            del self._counts[key]
+            if state.broken:
+                self._begin(key, state, snapshot)
+            else:
+                del self._standing[key]
+                self._tell(Breach(state))
+
+    def _begin(self, key: tuple[LimitKind, str], state: LimitState, snapshot: GuardSnapshot) -> None:
+        leaving = self._victims(state, snapshot)
+        read_only = self._settings.flag("VENOM_READ_ONLY")
+        ours = [one for one in leaving if not self._planner.tier(one)]
+        acts = state.policy is Policy.EVICT and bool(ours) and not read_only
+        victims = ours if acts else leaving
+        breach = Breach(state, tuple((one.runtime, one.name) for one in victims), acts)
+        self._standing[key] = breach
+        self._tell(breach)
+        if acts and (self._acting is None or self._acting.done()):
+            self._acting = asyncio.create_task(self._act(state, ours[0]), name=f"limit {state.subject}")
+
+    def _victims(self, state: LimitState, snapshot: GuardSnapshot) -> Sequence[LoadedModel]:
+        """Return who could leave for a limit, the first one first."""
+        if state.kind not in _FREES:
+            return []
+        found = self._planner.candidates(snapshot, None)
+        if state.kind is LimitKind.RAM:
+            return [one for one in found if one.measured_bytes or not one.vram_bytes]
+        index = int(state.subject.split()[-1])
+        return [
+            one for one in found if any(gpu.index == index for gpu in one.gpus) or (not one.gpus and one.vram_bytes)
+        ]
+
+    async def _act(self, state: LimitState, held: LoadedModel) -> None:
+        """Unload one model, the least recently used of ours; another venom-tui that does the same waits for it."""
+
+        async def work(progress: Progress) -> None:
+            now = {(one.kind, one.subject): one for one in self._limits.states(await self._planner.snapshot())}
+            if not getattr(now.get((state.kind, state.subject)), "broken", False):
+                progress.log("the limit holds again")
+                return
+            await self._memory.evict(held, f"limit: {state.text}", lambda text: progress.update(message=text))
+
+        try:
+            await self._operations.run(
+                "relieve", state.subject, work, runtime=held.runtime, queue="limits", machine="memory",
+                cause=f"limit: {state.text}",
+            )  # fmt: skip
+        except VenomError as failure:
+            _log.warning("%s did not leave for %s: %s", held.name, state.subject, failure.message)
+
+    def _tell(self, breach: Breach) -> None:
+        self._events.emit(LimitChanged(breach))
+
+
+def _whole(state: LimitState) -> LimitState:
+    return LimitState(
+        state.kind, state.subject, state.limit, state.now, state.unit, state.policy, broken=False, text=state.text
+    )
