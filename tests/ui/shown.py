@@ -83,4 +83,7 @@ async def open_app(settings: Settings, section: str, columns: int = 100, rows: i
     async with app.run_test(size=(columns, rows)) as pilot:
         shown = Shown(app, pilot)
         await shown.until(lambda: app.core is not None)
-        yield shown
+        try:
+            yield shown
+        finally:  # in its order, as a person ends it: the loop's end would cancel the core's tasks all at once
+            await app.quit_in_order()

@@ -35,8 +35,11 @@ def chat(data_dir: Path, config_dir: Path, _no_demonstration: None) -> OpenChat:
         async with app.run_test(size=(columns, rows)) as pilot:
             shown = Chat(app, pilot)
             await shown.until(lambda: app.core is not None)
-            if ready:
-                await shown.until_text(ready)
-            yield shown
+            try:
+                if ready:
+                    await shown.until_text(ready)
+                yield shown
+            finally:  # in its order, as a person ends it: the loop's end would cancel the core's tasks all at once
+                await app.quit_in_order()
 
     return run

@@ -12,6 +12,7 @@ from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
+    from venom_tui.core.types.model import ActiveModel, ModelInfo
     from venom_tui.core.types.turn import TurnEnded
     from venom_tui.ui.screens.chat.conversation import Conversation
 
@@ -27,6 +28,23 @@ class ChatBase(SectionScreen):
         return Conversation(
             self, self.transcript, self.prompt, changed=self.conversation_changed, ended=self.turn_ended_here
         )
+
+    # What another part of the screen knows; `ChatScreen` puts the parts together.
+
+    @property
+    def active(self) -> ActiveModel | None:
+        """Which model answers next."""
+        raise NotImplementedError
+
+    @property
+    def active_model(self) -> ModelInfo | None:
+        """The model that answers next, as far as it is known."""
+        raise NotImplementedError
+
+    @property
+    def blind_model(self) -> str:
+        """The name of the model that answers, where it is known that it cannot see images."""
+        raise NotImplementedError
 
     @property
     def prompt(self) -> Prompt:

@@ -32,16 +32,6 @@ class OptionVerbs(ChatBase):
     _use: ContextUse | None = None
 
     @property
-    def active_model(self) -> ModelInfo | None:
-        """The model that answers next, as far as it is known."""
-        return None
-
-    @property
-    def active(self) -> ActiveModel | None:
-        """Which model answers next."""
-        return None
-
-    @property
     def blind_model(self) -> str:
         """The name of the model that answers, where it is known that it cannot see images."""
         model = self.active_model

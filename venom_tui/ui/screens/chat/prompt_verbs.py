@@ -136,11 +136,6 @@ class PromptVerbs(ChatBase):
             key = Content.assemble("  ", (self.key_of("chat.detach"), "bold"), (" takes the last away", "$text-muted"))
             line.show(Content.assemble(("@ ", "$accent"), told(seen, blind=self.blind_model), key))
 
-    @property
-    def blind_model(self) -> str:
-        """The name of the model that answers, where it is known that it cannot see images."""
-        return ""
-
     def action_complete(self, direction: int) -> None:
         """Complete the prompt; where there is nothing to complete, go to another part of the screen."""
         if not self.completer.complete(direction):

@@ -13,9 +13,9 @@ from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.workers import start
 
 _PAUSED = {
-    "stopped": "the answer before was stopped",
-    "failed": "the answer before failed",
-    "interrupted": "the answer before was interrupted",
+    "stopped": "answer stopped",
+    "failed": "answer failed",
+    "interrupted": "answer interrupted",
 }
 """State of the last answer -> why the queue does not go on."""
 
@@ -48,12 +48,12 @@ class QueueVerbs(ChatBase):
             self._show_title(rule, len(waiting), paused=paused)
 
     def _show_title(self, rule: RuleLine, count: int, *, paused: bool) -> None:
-        edit = Content.assemble((self.key_of("chat.queue"), "bold"), (" edits or removes", "$text-muted"))
+        edit = Content.assemble((self.key_of("chat.queue"), "bold"), (" edits", "$text-muted"))
         if not paused:
-            rule.set_title(title(count, ""), edit)
+            rule.set_title(title(count, ""), edit + Content.styled(" or removes", "$text-muted"))
             return
         answer = self.conversation.last_answer
-        why = _PAUSED.get("" if answer is None else answer.state.value, "they were entered in an earlier run")
+        why = _PAUSED.get("" if answer is None else answer.state.value, "from an earlier run")
         sends = Content.assemble((self.key_of("chat.resume"), "bold"), (" sends · ", "$text-muted"))
         rule.set_title(Content.styled(f"{signs().paused} {title(count, why)}", "$warning"), sends + edit)
 

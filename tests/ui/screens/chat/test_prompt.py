@@ -1,0 +1,182 @@
+"""The prompt: lines, pastes, history, files, completion, commands, drafts, and what is chosen by it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+import pytest
+from textual import events
+
+from tests.ollama import FakeOllama
+from tests.openai import plain
+from tests.servers import answer, sends, serving
+from tests.ui.screens.chat.conftest import OpenChat
+from tests.ui.screens.chat.support import Chat
+
+_VLLM = {"VENOM_ACTIVE_RUNTIME": "vllm"}
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the program was started."""
+    place = tmp_path / "work"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    (place / "notes.txt").write_text("a note\n" * 300)
+    (place / "a picture.png").write_bytes(PNG)
+    return place
+
+
+async def paste(shown: Chat, text: str) -> None:
+    shown.prompt.post_message(events.Paste(text))
+    await shown.pilot.pause()
+
+
+async def test_lines_and_a_long_paste_are_one_message(chat: OpenChat) -> None:
+    fake = plain("tiny")
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.type("first")
+        await shown.press("ctrl+j")
+        await shown.type("second")
+        await shown.press("alt+enter")
+        long = "x" * 60_000 + "\n" + "y" * 40_000
+        await paste(shown, long.replace("\n", "\r\n"))
+        assert shown.prompt.text == "first\nsecond\n[pasted 1: 2 lines, 98 KiB]"
+        await shown.type(" end")
+        await shown.press("enter")
+        (prompt, _) = await shown.answered()
+        assert prompt.content == f"first\nsecond\n{long} end"
+        assert fake.chats[0]["messages"][-1]["content"] == prompt.content
+        assert len(fake.chats) == 1
+        await shown.press("up")
+        assert shown.prompt.content == prompt.content, "it comes back whole"
+        await shown.press("up", "down", "down")
+
+
+async def test_history_goes_through_all_sessions_by_the_words_that_are_written(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("about apples")
+        await shown.answered(1)
+        await shown.press("ctrl+n")
+        await shown.ask("about pears")
+        await shown.answered(1)
+        await shown.press("up", "up")
+        assert shown.prompt.text == "about apples"
+        await shown.press("down", "down")
+        assert shown.prompt.text == ""
+        await shown.type("apples")
+        await shown.press("up")
+        assert shown.prompt.text == "about apples"
+
+
+async def test_files_go_along_and_are_told_with_their_size(chat: OpenChat, folder: Path) -> None:
+    fake = plain("tiny")
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.type("look at @no")
+        await shown.until_text("── notes.txt ─")
+        await shown.press("tab")
+        await shown.until(lambda: shown.prompt.text == "look at @notes.txt")
+        await shown.until_text("@ notes.txt text 2 KiB")
+        await shown.type(" and @a")
+        await shown.until_text("── a picture.png ─")
+        await shown.press("tab")
+        await shown.until(lambda: shown.prompt.text == 'look at @notes.txt and @"a picture.png"')
+        await shown.until_text("notes.txt text 2 KiB · a picture.png image 70 B")
+        await shown.press("enter")
+        (prompt, _) = await shown.answered()
+        assert [(one.name, one.size_bytes) for one in prompt.attachments] == [
+            ("notes.txt", 2100),
+            ("a picture.png", len(PNG)),
+        ]
+        assert "notes.txt · text, 2 KiB" in shown.text and "a picture.png · image, 70 B" in shown.text
+        assert "image_url" in str(fake.chats[0]["messages"][-1]["content"])
+
+        await shown.type("or @a\\ picture.png @none.txt")
+        await shown.until_text("none.txt no such file, sent as text")
+        await shown.press("alt+x", "alt+x")
+        assert shown.prompt.text == "or"
+        await shown.until(lambda: "no such file" not in shown.text)
+
+
+async def test_an_image_for_a_model_that_cannot_see(chat: OpenChat, folder: Path) -> None:
+    fake = FakeOllama({"blind:1b": {"capabilities": ["completion"]}})
+    async with serving(fake) as server, chat(OLLAMA_HOST=server.url) as shown:
+        await shown.type('@"a picture.png" ?')
+        await shown.until_text("a picture.png image 70 B ▲ blind:1b cannot see")
+        await shown.press("enter")
+        await shown.until_text("✕")
+        assert "blind:1b" in shown.squeezed and "image" in shown.line("✕")
+        assert not [exchange for exchange in server.asked if exchange.target == "POST /api/chat"]
+
+
+async def test_commands_are_completed_and_unknown_ones_are_no_prompts(chat: OpenChat) -> None:
+    fake = FakeOllama({"thinker:1b": {"capabilities": ["completion", "thinking"]}})
+    async with serving(fake) as server, chat(OLLAMA_HOST=server.url) as shown:
+        await shown.type("/th")
+        await shown.until_text("/think")
+        await shown.press("tab")
+        await shown.type(" ")
+        await shown.until_text("medium")
+        await shown.type("high")
+        await shown.press("enter")
+        await shown.until(lambda: "Direct · think high" in shown.text)
+        await shown.ask("/nonsense")
+        assert "/nonsense is no command." in shown.notices[-1]
+        assert shown.prompt.text == "/nonsense", "it can be mended"
+        await shown.press("ctrl+u")
+        await shown.ask("/format json")
+        await shown.until(lambda: "think high · JSON" in shown.text)
+        await shown.ask("go")
+        await shown.answered()
+        (sent,) = [exchange.json for exchange in server.asked if exchange.target == "POST /api/chat"]
+        assert (sent["think"], sent["format"]) == ("high", "json")
+        await shown.press("alt+t")
+        await shown.until(lambda: "think auto · JSON" in shown.text)
+
+
+async def test_a_parameter_goes_to_the_wire_and_what_it_does_not_know_is_told(chat: OpenChat) -> None:
+    fake = plain("tiny")
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("/set temperature 0.2")
+        await shown.until(lambda: any("temperature of tiny is 0.2" in notice for notice in shown.notices))
+        await shown.ask("/set temperature 99")
+        await shown.until(lambda: any("temperature" in notice and "99" in notice for notice in shown.notices))
+        await shown.ask("/params")
+        await shown.until_text("Parameters of tiny")
+        assert "0.2" in shown.line("temperature")
+        await shown.press("escape")
+        await shown.ask("go")
+        await shown.answered()
+        assert fake.chats[0]["temperature"] == 0.2
+
+
+async def test_each_session_keeps_its_draft(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("one")
+        await shown.answered()
+        await shown.type("more of one")
+        await shown.press("ctrl+n")
+        assert shown.prompt.text == ""
+        await shown.type("another thing")
+        await shown.until_text("draft: another thing")
+        await shown.press("ctrl+s", "end", "enter")
+        await shown.until(lambda: shown.prompt.text == "more of one")
+        await shown.press("ctrl+s", "home", "enter")
+        await shown.until(lambda: shown.prompt.text == "another thing")
+
+
+async def test_what_cannot_be_sent_stays_in_the_prompt(chat: OpenChat, folder: Path) -> None:
+    (folder / "binary.bin").write_bytes(b"\x00\xff" * 100)
+    fake = plain("tiny")
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("see @binary.bin")
+        await shown.until(lambda: shown.prompt.text == "see @binary.bin")
+        await shown.until(lambda: any("binary.bin" in notice for notice in shown.notices))
+        assert fake.chats == []
+        fake.paths["POST /v1/chat/completions"] = sends(answer("Fine."))
+        await shown.press("alt+x", "enter")
+        await shown.answered()
