@@ -374,4 +374,4 @@ class OperationsScreen(SectionScreen):
 
 def _shape(operation: Operation) -> tuple[object, ...]:
     """Return what decides where the rows of an operation stand."""
-    return group_of(operation), operation.state, has_second_line(operation)
+    return group_of(operation), operation.state, operation.place, has_second_line(operation)
