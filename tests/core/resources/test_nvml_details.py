@@ -11,7 +11,7 @@ import pytest
 from tests.core.resources.test_nvml import Clock, use
 from tests.nvml import FakeDriver, gpu, part
 from tests.tools import requires_tool
-from venom_tui.core.resources.nvml import NvmlSampler
+from venom_tui.core.resources.nvml import SELDOM_S, NvmlSampler
 from venom_tui.core.resources.nvml_details import DriverInfo
 from venom_tui.core.resources.nvml_traffic import Traffic
 from venom_tui.core.types.device import Gpu
@@ -33,8 +33,13 @@ def driver(built: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> FakeDriver:
 
 
 @pytest.fixture
-def sampler() -> Iterator[NvmlSampler]:
-    sampler = NvmlSampler()
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def sampler(clock: Clock) -> Iterator[NvmlSampler]:
+    sampler = NvmlSampler(clock)
     yield sampler
     sampler.close()
 
@@ -67,9 +72,12 @@ KEYS = {
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_each_of_clocks_and_bus_may_be_missing_by_itself(driver: FakeDriver, sampler: NvmlSampler, key: str) -> None:
+def test_each_of_clocks_and_bus_may_be_missing_by_itself(
+    driver: FakeDriver, sampler: NvmlSampler, clock: Clock, key: str
+) -> None:
     field = KEYS[key]
     for code, reason in (("-", "does not tell it"), ("!", "may not read it"), ("4000000000", "absurd")):
+        clock.now += SELDOM_S + 1
         driver.says([gpu(0, **{key: code}), gpu(1)])
         first, second = look(sampler)
         assert set(first.unavailable) == {field}
@@ -77,15 +85,35 @@ def test_each_of_clocks_and_bus_may_be_missing_by_itself(driver: FakeDriver, sam
         assert getattr(first, field) is None
         assert getattr(second, field)
         assert second.unavailable == {}
+    clock.now += SELDOM_S + 1
     driver.says([gpu(0), gpu(1)])
     assert getattr(look(sampler)[0], field), "it is asked for again"
 
 
-def test_clocks_and_links_change(driver: FakeDriver, sampler: NvmlSampler) -> None:
+def test_clocks_and_links_change(driver: FakeDriver, sampler: NvmlSampler, clock: Clock) -> None:
     for gen, width, sm in ((1, 8, 210), (5, 16, 1980)):
         driver.says([gpu(gen=gen, width=width, sm=sm)])
         (found,) = look(sampler)
         assert (found.pcie_generation, found.pcie_width, found.clock_core_mhz) == (gen, width, sm)
+        clock.now += SELDOM_S + 1
+
+
+def test_what_is_set_by_hand_is_asked_for_seldom(driver: FakeDriver, sampler: NvmlSampler, clock: Clock) -> None:
+    driver.says([gpu(limit=400_000, mig=0)])
+    assert look(sampler)[0].power_limit_w == 400.0
+    driver.says([gpu(limit=300_000, mig=1, core=12)])
+    (found,) = look(sampler)
+    assert (found.power_limit_w, found.mig_mode, found.utilization_percent) == (400.0, False, 12)
+    clock.now += SELDOM_S + 1
+    (found,) = look(sampler)
+    assert (found.power_limit_w, found.mig_mode) == (300.0, True)
+    # A failure is not kept: neither its reason nor the end of it comes late.
+    clock.now += SELDOM_S + 1
+    driver.says([gpu(limit="!")])
+    assert look(sampler)[0].unavailable["power_limit_w"] == "this user may not read it"
+    driver.says([gpu(limit=250_000)])
+    (found,) = look(sampler)
+    assert found.power_limit_w == 250.0 and "power_limit_w" not in found.unavailable
 
 
 def test_a_device_file_that_may_not_be_opened(

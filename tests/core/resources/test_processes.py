@@ -59,7 +59,7 @@ def test_a_process_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     names.of(os.getpid())
     assert len(asked) == 2
     # A pid that is given to another process is another one.
-    monkeypatch.setattr(psutil.Process, "create_time", lambda _self: 1.0)
+    monkeypatch.setattr("venom_tui.core.resources.processes._born", lambda _pid: 1.0)
     names.of(os.getpid())
     assert len(asked) == 3
 

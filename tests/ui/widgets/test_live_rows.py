@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from textual.app import App, ComposeResult
 from textual.content import Content
@@ -31,13 +32,13 @@ class Board(App[None]):
 
 def painting(rows: LiveRows) -> list[int]:
     painted: list[int] = []
-    real = rows._refresh_row
+    real = rows._refresh_rows
 
-    def refresh_row(index: int) -> None:
-        painted.append(index)
-        real(index)
+    def refresh_rows(indices: Sequence[int]) -> None:
+        painted.extend(indices)
+        real(indices)
 
-    rows._refresh_row = refresh_row  # type: ignore[method-assign]
+    rows._refresh_rows = refresh_rows  # type: ignore[method-assign]
     return painted
 
 
@@ -173,3 +174,28 @@ async def test_the_cursor_stays_on_its_row_while_others_come_and_go() -> None:
         assert board.rows.cursor_key is None
         await shown(pilot, board, titled([1]))
         assert board.rows.cursor_key == "0 0"
+
+
+async def test_what_is_known_to_say_the_same_is_not_written_again() -> None:
+    written: list[str] = []
+
+    def write(text: str, _width: int) -> Content:
+        written.append(text)
+        return Content(text)
+
+    board = Board()
+    async with board.run_test(size=(40, 10)) as pilot:
+
+        async def said(*texts: str) -> list[str]:
+            written.clear()
+            board.rows.show_rows([Row(f"row {number}", partial(write, text)) for number, text in enumerate(texts)])
+            await pilot.pause()
+            return board.lines[: len(texts)]
+
+        assert await said("one", "two", "three") == ["one", "two", "three"]
+        assert await said("one", "2", "three") == ["one", "2", "three"]
+        assert written == ["2"], "once, for what differs"
+        assert await said("one", "2") == ["one", "2"]
+        await pilot.resize_terminal(30, 10)
+        await pilot.pause()
+        assert await said("1", "2") == ["1", "2"]

@@ -82,6 +82,7 @@ def _memory(folder: Path, limit: str, used: str, cache: str) -> MemoryLimit | No
 
 def _read(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii").strip()
+        with open(path, "rb", 0) as file:  # some of them with each look at the machine
+            return file.read(65_536).decode("ascii").strip()
     except (OSError, ValueError):
         return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,9 @@ Gpus = tuple[tuple[Gpu, ...], dict[str, str]]
 REOPEN_S = 5.0
 """Seconds between two attempts to reach a lost GPU by opening the driver anew."""
 
+SELDOM_S = 5.0
+"""Seconds for which holds what the driver said of what an administrator sets, and of the link to the bus."""
+
 _LOST = frozenset(
     {"NVMLError_GpuIsLost", "NVMLError_GpuNotFound", "NVMLError_ResetRequired", "NVMLError_Uninitialized"}
 )
@@ -50,6 +54,8 @@ class _Device:
     """Number of its device file."""
     fixed: dict[str, int | None] = field(default_factory=dict)
     """Figures that do not change."""
+    seldom: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    """Figures that do not change each second: when they are to be asked again, and what was said."""
 
 
 class NvmlSampler:
@@ -59,7 +65,7 @@ class NvmlSampler:
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+        self.clock = clock
         self._nvml: Any = None
         self._open = False
         self._opened_at = 0.0
@@ -73,7 +79,7 @@ class NvmlSampler:
 
     def sample(self, *, processes: bool) -> Gpus:
         """Return the GPUs, and `gpus` -> reason when there are none."""
-        if self._lost and self._clock() - self._opened_at >= REOPEN_S:
+        if self._lost and self.clock() - self._opened_at >= REOPEN_S:
             self.close()
         try:
             self._ensure()
@@ -150,7 +156,7 @@ class NvmlSampler:
         if not self._open:
             self._nvml.nvmlInit()
             self._open = True
-            self._opened_at = self._clock()
+            self._opened_at = self.clock()
             self.driver = driver_of(self.questions())
 
     def _errors(self) -> tuple[type[Exception], ...]:
@@ -187,8 +193,8 @@ class _Reading:
         self._sampler.remember(self._index, device)
         rates = ask("utilization_percent memory_utilization_percent", nvml.nvmlDeviceGetUtilizationRates, handle)
         power = ask("power_w", nvml.nvmlDeviceGetPowerUsage, handle)
-        limit = ask("power_limit_w", nvml.nvmlDeviceGetEnforcedPowerLimit, handle)
-        mig = ask("mig_mode", nvml.nvmlDeviceGetMigMode, handle)
+        limit = self._seldom(device, "power_limit_w", nvml.nvmlDeviceGetEnforcedPowerLimit)
+        mig = self._seldom(device, "mig_mode", nvml.nvmlDeviceGetMigMode)
         core, bus = (None, None) if rates is None else (rates.gpu, rates.memory)
         gpu = Gpu(
             index=self._index,
@@ -203,17 +209,30 @@ class _Reading:
             power_limit_w=self._watts("power_limit_w", limit),
             mig_mode=None if mig is None else bool(mig[0]),
             unavailable=questions.why,
-            **clocks_and_bus(questions, handle, device.fixed),
+            **clocks_and_bus(questions, handle, device.fixed, partial(self._seldom, device)),
         )
         gpu = self._with_memory(gpu, handle)
         if device.minor is None:
-            device.minor = questions.quietly(nvml.nvmlDeviceGetMinorNumber, handle)
+            device.minor = self._seldom(device, "", nvml.nvmlDeviceGetMinorNumber)
         if device.minor is not None and may_open(Path(f"/dev/nvidia{device.minor}")) is False:
             questions.why["usable"] = f"this user may not open /dev/nvidia{device.minor}"
             gpu = replace(gpu, usable=False)
         if gpu.mig_mode:
             gpu = replace(gpu, mig_devices=mig_devices(questions, self._sampler.questions, handle, processes))
         return replace(gpu, processes=questions.processes(handle, gpu.memory_total_bytes)) if processes else gpu
+
+    def _seldom(self, device: _Device, figure: str, question: Callable[..., Any]) -> Any:
+        """Return the driver's answer of a moment ago, else ask it; where it fails, the reason is noted each time."""
+        now = self._sampler.clock()
+        due, known = device.seldom.get(figure, (0.0, None))
+        if now < due:
+            return known
+        found = self._questions.ask(figure, question, device.handle) if figure else None
+        if not figure:
+            found = self._questions.quietly(question, device.handle)
+        if found is not None or not figure:
+            device.seldom[figure] = now + SELDOM_S, found
+        return found
 
     def _with_memory(self, gpu: Gpu, handle: Any) -> Gpu:
         questions = self._questions

@@ -54,10 +54,14 @@ def memory_of(questions: Questions, handle: Any) -> Any:
         return error
 
 
-def clocks_and_bus(questions: Questions, handle: Any, fixed: dict[str, int | None]) -> dict[str, Any]:
+Seldom = Callable[[str, Callable[..., Any]], Any]
+"""(figure, question) -> what the driver says of it, or said a moment ago."""
+
+
+def clocks_and_bus(questions: Questions, handle: Any, fixed: dict[str, int | None], seldom: Seldom) -> dict[str, Any]:
     """Return fields of a `Gpu`: its clocks and its place on the bus, with the most that each can be.
 
-    `fixed` keeps what does not change from one look to the next.
+    `fixed` keeps what does not change from one look to the next; `seldom` asks for what changes, but not each second.
     """
     nvml, number = questions.nvml, questions.number
     if not fixed:
@@ -74,21 +78,21 @@ def clocks_and_bus(questions: Questions, handle: Any, fixed: dict[str, int | Non
         if None in fixed.values():
             found = dict(fixed)
             fixed.clear()  # asked again with the next look, where the reason is noted again
-            return {**found, **_now(questions, handle)}
-    return {**fixed, **_now(questions, handle)}
+            return {**found, **_now(questions, handle, seldom)}
+    return {**fixed, **_now(questions, handle, seldom)}
 
 
-def _now(questions: Questions, handle: Any) -> dict[str, Any]:
-    nvml, number = questions.nvml, questions.number
+def _now(questions: Questions, handle: Any, seldom: Seldom) -> dict[str, Any]:
+    nvml, number, checked = questions.nvml, questions.number, questions.checked
+    generation = seldom("pcie_generation", nvml.nvmlDeviceGetCurrPcieLinkGeneration)
+    width = seldom("pcie_width", nvml.nvmlDeviceGetCurrPcieLinkWidth)
     return {
         "clock_core_mhz": number("clock_core_mhz", _MOST_MHZ, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
         "clock_memory_mhz": number(
             "clock_memory_mhz", _MOST_MHZ, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM
         ),
-        "pcie_generation": number(
-            "pcie_generation", _MOST_GENERATION, nvml.nvmlDeviceGetCurrPcieLinkGeneration, handle
-        ),
-        "pcie_width": number("pcie_width", _MOST_LANES, nvml.nvmlDeviceGetCurrPcieLinkWidth, handle),
+        "pcie_generation": checked("pcie_generation", generation, _MOST_GENERATION),
+        "pcie_width": checked("pcie_width", width, _MOST_LANES),
     }
 
 

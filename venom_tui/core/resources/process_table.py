@@ -11,6 +11,8 @@ from pathlib import Path
 _LISTENING = "0A"
 _MOST_ARGUMENTS = 400
 _LONGEST_LINE = 64 * 1024
+_OF_THE_KERNEL = 0x00200000
+"""PF_KTHREAD: it has no command line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +145,28 @@ class ProcessTable:
         stat = self._stat(pid)
         if stat is None:
             return None
-        parent, started = stat
+        parent, started, kernel = stat
+        if kernel:
+            return ProcessEntry(pid, parent, started, ())
         before = self._entries.get(pid)
         if before is not None and before.started == started and before.arguments:
             return before if before.parent == parent else ProcessEntry(pid, parent, started, before.arguments)
         return ProcessEntry(pid, parent, started, self._arguments(pid))
 
-    def _stat(self, pid: int) -> tuple[int, int] | None:
-        """Return parent and start of a process; None for one that is gone or has ended."""
+    def _stat(self, pid: int) -> tuple[int, int, bool] | None:
+        """Return parent and start of a process, and if it is the kernel's; None for one that is gone or has ended."""
         try:
-            text = (self._root / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+            with open(f"{self._root}/{pid}/stat", "rb", 0) as file:  # hundreds of them: no more than is needed
+                data = file.read(4096)
             # The name stands in parentheses and may hold some itself.
-            rest = text[text.rindex(")") + 2 :].split()
-            return None if rest[0] in "ZX" else (int(rest[1]), int(rest[19]))
+            rest = data[data.rindex(b")") + 2 :].split()
+            return None if rest[0] in b"ZX" else (int(rest[1]), int(rest[19]), bool(int(rest[6]) & _OF_THE_KERNEL))
         except (OSError, ValueError, IndexError):
             return None
 
     def _arguments(self, pid: int) -> tuple[str, ...]:
         try:
-            with (self._root / str(pid) / "cmdline").open("rb") as file:
+            with open(f"{self._root}/{pid}/cmdline", "rb") as file:
                 data = file.read(_LONGEST_LINE)
         except OSError:
             return ()

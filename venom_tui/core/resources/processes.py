@@ -25,11 +25,10 @@ class ProcessNames:
         import psutil
 
         try:
-            process = psutil.Process(pid)
-            born = process.create_time()  # a pid is given again
+            born = _born(pid)  # a pid is given again
             known = self._known.get(pid)
             if known is None or known[0] != born:
-                known = self._known[pid] = born, self._read(process)
+                known = self._known[pid] = born, self._read(psutil.Process(pid))
             return known[1]
         except (psutil.Error, OSError):
             self._known.pop(pid, None)
@@ -56,6 +55,19 @@ class ProcessNames:
         except (psutil.Error, OSError):
             command = None
         return user, command
+
+
+def _born(pid: int) -> float:
+    """Return when a process was started; with its pid that names it. Raises what psutil raises for one that is gone."""
+    try:
+        # What psutil reads, without what it makes of it: it is asked for each process of each GPU, again and again.
+        with open(f"/proc/{pid}/stat", "rb", 0) as file:
+            data = file.read(4096)
+        return float(data[data.rindex(b")") + 2 :].split()[19])
+    except (OSError, ValueError, IndexError):
+        import psutil
+
+        return psutil.Process(pid).create_time()
 
 
 class MemoryMeter:

@@ -79,10 +79,11 @@ class SectionScreen(TerminalScreen[None]):
 
     def set_header(self, state: HeaderState) -> None:
         """Show the header's state."""
-        for header in self.query(HeaderLine):
-            header.set_state(state)
-        for sections in self.query(SectionLine):
-            sections.set_unseen(state.unseen_answers)
+        for line in self.children:  # memory's figure may change each second: no search through all widgets
+            if isinstance(line, HeaderLine):
+                line.set_state(state)
+            elif isinstance(line, SectionLine):
+                line.set_unseen(state.unseen_answers)
 
     def on_mount(self) -> None:
         """Ask for the core. Textual calls this after the handlers of derived screens."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from textual._compositor import Compositor
+from textual._compositor import ChopsUpdate, Compositor
 from textual.geometry import Offset, Region
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -15,15 +15,30 @@ from textual.widget import Widget
 class FrugalCompositor(Compositor):
     """Textual's compositor, which (8.2.8) renders for one changed row every widget that shares a container with it."""
 
+    _changed: Collection[Region] = ()
+    """What is to be painted anew by an update of a part of the screen."""
+
+    def render_partial_update(self) -> ChopsUpdate | None:
+        """Return what changed, None where nothing did."""
+        self._changed = tuple(self._dirty_regions)
+        try:
+            return super().render_partial_update()
+        finally:
+            self._changed = ()
+
     def _get_renders(self, crop: Region | None = None) -> Iterator[tuple[Region, Region, list[Strip]]]:
-        """Yield region, clip and strips of what is seen within `crop`, front to back."""
+        """Yield region, clip and strips of what is seen of what changed, else of `crop`, front to back."""
+        wanted = list(self._changed or (() if crop is None else (crop,)))
         for widget, (region, clip) in self.visible_widgets.items():
             visible = region.intersection(clip)
-            if not visible or (crop and not crop.overlaps(visible)):
+            if not visible or (crop and not any(part.overlaps(visible) for part in wanted)):
                 continue
             yield region, clip, widget.render_lines(visible.translate(-region.offset))
-            if crop and visible.contains_region(crop):
-                return  # what is behind it is not seen
+            if crop:
+                # What is behind it is not seen.
+                wanted = [part for part in wanted if not visible.contains_region(part)]
+                if not wanted:
+                    return
 
 
 class ShownOnly(Screen[ScreenResultType]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from textual.content import Content
+from textual.content import Content, Span
 
 _GAP = 2
 
@@ -39,14 +39,30 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
     return [(i, columns[i].width + (spare if stretching and i == stretching[0] else 0)) for i in shown]
 
 
-def lay_out(cells: Sequence[Content], columns: Sequence[Column], shown: Sequence[tuple[int, int]]) -> Content:
-    """Return one line: each cell cut and aligned to its column."""
-    parts = []
+def lay_out(cells: Sequence[Content | str], columns: Sequence[Column], shown: Sequence[tuple[int, int]]) -> Content:
+    """Return one line: each cell cut and aligned to its column. A `str` is a number or signs, a cell a character."""
+    # Put together by hand: a list of live figures lays out many lines a second.
+    texts: list[str] = []
+    spans: list[Span] = []
+    at = 0
     for index, width in shown:
-        cell = cells[index].truncate(width, ellipsis=True)
-        spare = width - cell.cell_length
-        parts.append(cell.pad_left(spare) if columns[index].right else cell.pad_right(spare))
-    return Content(" " * _GAP).join(parts)
+        cell = cells[index]
+        spare = width - (len(cell) if isinstance(cell, str) else cell.cell_length)
+        if spare < 0:
+            cell = (Content(cell) if isinstance(cell, str) else cell).truncate(width, ellipsis=True)
+            spare = width - cell.cell_length
+        if texts:
+            texts.append(" " * _GAP)
+            at += _GAP
+        before = spare if columns[index].right else 0
+        if isinstance(cell, str):
+            plain = cell
+        else:
+            plain = cell.plain
+            spans.extend(Span(start + at + before, end + at + before, style) for start, end, style in cell.spans)
+        texts.append(f"{' ' * before}{plain}{' ' * (spare - before)}")
+        at += spare + len(plain)
+    return Content("".join(texts), spans)
 
 
 def titles(columns: Sequence[Column]) -> list[Content]:

@@ -23,15 +23,21 @@ def graph(values: Sequence[float | None], width: int, rows: int) -> list[str]:
 
     A value of 0 has the lowest block: nothing but the unknown is blank at the bottom.
     """
+    return graph_of(levels(values, rows), width, rows)
+
+
+def levels(values: Sequence[float | None], rows: int) -> tuple[int, ...]:
+    """Return how many eighths high each value stands in a graph of so many rows; 0 for what is not known."""
+    most = rows * len(signs().spark)
+    return tuple(0 if value is None else max(1, round(min(max(value, 0.0), 1.0) * most)) for value in values)
+
+
+def graph_of(heights: Sequence[int], width: int, rows: int) -> list[str]:
+    """Return a graph of heights as `levels` gives them."""
     spark = signs().spark
-    shown = list(values)[-width:]
+    blocks, shown = " " + spark, heights[-width:]
     lines = []
     for row in range(rows - 1, -1, -1):
-        text = ""
-        for value in shown:
-            level = -1 if value is None else round(min(max(value, 0.0), 1.0) * rows * len(spark)) - row * len(spark)
-            if row == 0 and value is not None:
-                level = max(1, level)
-            text += spark[min(level, len(spark)) - 1] if level > 0 else " "
-        lines.append(text.rjust(width))
+        below = row * len(spark)
+        lines.append("".join([blocks[max(0, min(height - below, len(spark)))] for height in shown]).rjust(width))
     return lines

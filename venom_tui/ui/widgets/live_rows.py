@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from textual.content import Content
 
@@ -23,6 +24,14 @@ class Row:
 
     key: str
     render: Callable[[int], Content]
+    """Writes it. A `partial` with the function and the arguments of the last time says the same: it is not called."""
+
+    def says_as(self, before: Row) -> bool:
+        """Return whether it is known without writing it that it says what a row said before."""
+        mine, other = self.render, before.render
+        if not (isinstance(mine, partial) and isinstance(other, partial)):
+            return False
+        return mine.func is other.func and mine.args == other.args and mine.keywords == other.keywords
 
 
 class LiveRows(RowList):
@@ -31,6 +40,11 @@ class LiveRows(RowList):
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
         self._painted: dict[int, Content] = {}
+        self._rows: Sequence[Row] = ()
+        self._changed: Collection[int] | None = None
+        """Rows that may say something else than they did, where that is known."""
+        self._fresh: dict[tuple[int, int], Content] = {}
+        """(index, width) -> what was written anew and is about to be painted: nothing is written twice."""
         self._height = 0
         self._row: RenderRow = self._render_row
 
@@ -55,28 +69,42 @@ class LiveRows(RowList):
 
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows, as `show` does."""
-        self.show([row.key for row in rows], lambda index, width: rows[index].render(width))
+        before, self._rows = self._rows, rows
+        keys = [row.key for row in rows]
+        if keys == self.keys and len(before) == len(rows):
+            pairs = enumerate(zip(rows, before, strict=True))
+            self._changed = {number for number, (row, other) in pairs if not row.says_as(other)}
+        self.show(keys, lambda index, width: rows[index].render(width))
+        self._changed = None
 
     def set_rows(self, keys: Sequence[str], render_row: RenderRow) -> None:
         """Show other rows."""
         self._row = render_row
         self._painted.clear()
+        self._fresh.clear()
         super().set_rows(keys, self._paint)
 
     def _paint(self, index: int, width: int) -> Content:
-        content = self._painted[index] = self._row(index, width)
+        fresh = self._fresh.pop((index, width), None)
+        content = self._painted[index] = self._row(index, width) if fresh is None else fresh
         return content
 
     def renew(self) -> None:
         """Write the visible rows anew and paint those that differ from what stands there."""
         top, width = self.scroll_offset.y, self._width
+        self._fresh.clear()
         visible = range(top, min(len(self.keys), top + self.size.height))
         for index in self._painted.keys() - set(visible):
             del self._painted[index]
+        changed: list[int] = []
         for index, before in sorted(self._painted.items()):
+            if self._changed is not None and index not in self._changed:
+                continue
             now = self._row(index, width)
             if now.plain != before.plain or now.spans != before.spans:
-                self._refresh_row(index)
+                self._fresh[index, width] = now
+                changed.append(index)
+        self._refresh_rows(changed)
 
     def place_for(self, index: int, direction: int) -> int:
         """Pass over titles; in a list without anything to choose go to the next line that is not visible."""

@@ -180,9 +180,14 @@ class RowList(ScrollView, can_focus=True):
                 self.scroll_to(y=wanted, animate=False, force=True)
 
     def _refresh_row(self, index: int) -> None:
-        y = index - self.scroll_offset.y
-        if 0 <= y < self.size.height:
-            self.refresh(Region(0, y, self._width, 1))
+        self._refresh_rows([index])
+
+    def _refresh_rows(self, indices: Sequence[int]) -> None:
+        """Paint these rows anew, all at once: of live figures many change at the same moment."""
+        top, height, width = self.scroll_offset.y, self.size.height, self._width
+        regions = [Region(0, index - top, width, 1) for index in indices if 0 <= index - top < height]
+        if regions:
+            self.refresh(*regions)
 
     def render_line(self, y: int) -> Strip:
         """Return one visible row, padded to the width."""

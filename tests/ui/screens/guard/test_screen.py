@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -229,11 +230,11 @@ async def test_figures_are_renewed_only_where_they_changed(guard: OpenGuard) -> 
         for name in ("machine", "details"):
             rows = rows_of(shown, name)
 
-            def refresh_row(index: int, name: str = name, rows: GuardRows = rows) -> None:
-                painted.append((name, index))
-                type(rows)._refresh_row(rows, index)
+            def refresh_rows(indices: Sequence[int], name: str = name, rows: GuardRows = rows) -> None:
+                painted.extend((name, index) for index in indices)
+                type(rows)._refresh_rows(rows, indices)
 
-            rows._refresh_row = refresh_row  # type: ignore[method-assign]
+            rows._refresh_rows = refresh_rows  # type: ignore[method-assign]
         screen = shown.app.screen
         screen._renew()  # type: ignore[attr-defined]
         figures.show(replace(snapshot(gpus), taken_at=datetime.now(UTC)))

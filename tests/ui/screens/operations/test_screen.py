@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,13 +50,13 @@ def chosen(shown: Shown) -> str:
 def watch(rows: OperationRows) -> list[int]:
     """Return a list into which the rows come that are painted one by one from now on."""
     painted: list[int] = []
-    real = rows._refresh_row
+    real = rows._refresh_rows
 
-    def refresh_row(index: int) -> None:
-        painted.append(index)
-        real(index)
+    def refresh_rows(indices: Sequence[int]) -> None:
+        painted.extend(indices)
+        real(indices)
 
-    rows._refresh_row = refresh_row  # type: ignore[method-assign]
+    rows._refresh_rows = refresh_rows  # type: ignore[method-assign]
     return painted
 
 

@@ -19,6 +19,7 @@ from venom_tui.ui.screens.guard.view import (
     muted,
     reason_rows,
     reasons_of,
+    seen,
     share,
 )
 from venom_tui.ui.text import clean, gib, literal, signs, size, sparkline, truncate_middle
@@ -64,44 +65,46 @@ def gpu_rows(view: View) -> Iterator[Row]:
     gpus = view.snapshot.gpus
     title = f"GPUs {len(gpus)}" if gpus else "GPUs"
 
-    def rule(width: int) -> Content:
-        columns = _columns(width - 2)
-        return head(title, columns, fit_columns(columns, width - 2) if gpus else (), width)
-
     others = view.snapshot.unavailable.get("nvidia")
 
-    yield Row(still("gpus"), rule)
+    yield Row(still("gpus"), partial(_gpu_rule, title, bool(gpus)))
     if not gpus:
         why = view.snapshot.unavailable.get("gpus", "none was found")
         yield Row("gpus", lambda width: literal(f"  {signs().unknown} {why}", "$text-muted"))
     for gpu in gpus:
-        yield Row(gpu_key(gpu), partial(_line, gpu, view))
+        age = "" if gpu.stale_since is None else view.age(gpu.stale_since)
+        yield Row(gpu_key(gpu), partial(_line, gpu, seen(view.history(series(gpu, "utilization"))), age))
     if others is not None:
         yield muted(f" {signs().unknown} NVIDIA: {others}")
 
 
-def _line(gpu: Gpu, view: View, width: int) -> Content:
+def _gpu_rule(title: str, heads: bool, width: int) -> Content:
+    columns = _columns(width - 2)
+    return head(title, columns, fit_columns(columns, width - 2) if heads else (), width)
+
+
+def _line(gpu: Gpu, history: Sequence[float | None], age: str, width: int) -> Content:
     columns = _columns(width - 2)
     shown = fit_columns(columns, width - 2)
     widths = dict(shown)
     name = literal(truncate_middle(short_name(gpu), widths.get(_NAME, 0)))
-    cells = [_sign(gpu), Content(str(gpu.index)), name]
+    cells: list[Content | str] = [_sign(gpu), str(gpu.index), name]
     lost = lost_reason(gpu)
     if lost is not None:
         return Content.assemble(" ", lay_out(cells, columns, shown[:3]), "  ", literal(lost, "$error"))
     cells += [
         _bar(gpu, widths.get(_BAR, 0)),
-        Content(amount(gpu.memory_used_bytes)),
-        Content(amount(gpu.memory_total_bytes)),
-        Content(known(gpu.utilization_percent)),
-        Content(known(gpu.memory_utilization_percent)),
-        Content(known(gpu.temperature_c)),
-        Content(known(gpu.power_w)),
-        Content(known(gpu.power_limit_w)),
-        Content(sparkline(view.history(series(gpu, "utilization")), widths.get(_SPARK, 0), 1.0)),
+        amount(gpu.memory_used_bytes),
+        amount(gpu.memory_total_bytes),
+        known(gpu.utilization_percent),
+        known(gpu.memory_utilization_percent),
+        known(gpu.temperature_c),
+        known(gpu.power_w),
+        known(gpu.power_limit_w),
+        sparkline(history, widths.get(_SPARK, 0), 1.0),
     ]
     if gpu.stale_since is not None:
-        cells[_BAR] = Content(f"{signs().warning} {view.age(gpu.stale_since)} old")
+        cells[_BAR] = f"{signs().warning} {age} old"
     line = Content.assemble(" ", lay_out(cells, columns, shown))
     return line.stylize("$text-muted") if gpu.stale_since is not None or gpu.usable is False else line
 
@@ -212,9 +215,9 @@ def gpu_details(gpu: Gpu, view: View, height: int) -> Iterator[Row]:
         words = f"{known(gpu.utilization_percent)} % · 10 min"
         yield from graph_rows("core", "core", view.history(series(gpu, "utilization")), words, spare - spare // 2)
         if bus:
-            yield muted(f" {bus}")
-        for part in gpu.mig_devices:
-            yield muted(f" {part_words(part)}")
+            yield muted(f" {bus}", "bus")
+        for number, part in enumerate(gpu.mig_devices):
+            yield muted(f" {part_words(part)}", f"part {number}")
         yield from _process_rows(processes, gpu)
         yield from reason_rows(gpu.unavailable)
 

@@ -17,6 +17,7 @@ from venom_tui.ui.screens.guard.view import (
     muted,
     reason_rows,
     said,
+    seen,
     share,
 )
 from venom_tui.ui.text import MIB, clean, gib, literal, signs, sparkline, truncate_middle
@@ -40,11 +41,16 @@ def host_rows(view: View) -> Iterator[Row]:
     """Return the title and a line for each thing that the host has."""
     host = view.snapshot.host
     title = f"Host · {clean(host.name)}"
-    yield Row(still("host"), lambda width: rule(title, width, f"{_cpus(host)} · load {known(host.load_1m, '{:.2f}')}"))
-    yield Row("cpu", partial(_cpu, view))
-    yield Row("ram", partial(_ram, view))
+    yield Row(still("host"), partial(_rule, title, f"{_cpus(host)} · load {known(host.load_1m, '{:.2f}')}"))
+    yield Row("cpu", partial(_cpu, host.cpu_percent, seen(view.history("cpu"))))
+    yield Row("ram", partial(_ram, _used(host), host.ram_total_bytes, _ours(view), _swap(host)))
     for labels, disk in merged(host.disks):
-        yield Row(f"disk {disk.label}", partial(_disk, labels, disk, host))
+        reason = host.unavailable.get(f"disks.{disk.label}", "its size is not known")
+        yield Row(f"disk {disk.label}", partial(_disk, labels, disk, reason))
+
+
+def _rule(title: str, right: str, width: int) -> Content:
+    return rule(title, width, right)
 
 
 def _cpus(host: HostInfo) -> str:
@@ -60,23 +66,19 @@ def _bar(ours: float | None, others: float = 0.0, style: str = "$success") -> Co
     return Content("?") if ours is None else bar_of(_COLUMNS[1].width, ours, others, style)
 
 
-def _cpu(view: View, width: int) -> Content:
-    percent = view.snapshot.host.cpu_percent
+def _cpu(percent: float | None, history: Sequence[float | None], width: int) -> Content:
     room = min(_SLOTS, dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0))
-    line = sparkline(view.history("cpu"), room, 1.0)
+    line = sparkline(history, room, 1.0)
     value = Content(f"{known(percent)} %" if percent is not None else "?")
     bar = _bar(None if percent is None else percent / 100, style="$primary")
     return _line(width, "CPU", bar, value, Content.styled(line, "$primary"))
 
 
-def _ram(view: View, width: int) -> Content:
-    host = view.snapshot.host
-    used = _used(host)
-    whole = share(used, host.ram_total_bytes)
-    ours = min(whole or 0.0, share(_ours(view), host.ram_total_bytes) or 0.0)
+def _ram(used: int | None, total: int | None, models: int, swap: str, width: int) -> Content:
+    whole = share(used, total)
+    ours = min(whole or 0.0, share(models, total) or 0.0)
     bar = Content("?") if whole is None else _bar(ours, whole - ours)
-    value = Content(f"{amount(used)} of {amount(host.ram_total_bytes)} GiB")
-    return _line(width, "RAM", bar, value, literal(_swap(host)))
+    return _line(width, "RAM", bar, Content(f"{amount(used)} of {amount(total)} GiB"), literal(swap))
 
 
 def _used(host: HostInfo) -> int | None:
@@ -96,10 +98,9 @@ def _swap(host: HostInfo) -> str:
     return f"swap {amount(host.swap_used_bytes)} of {amount(host.swap_total_bytes)} GiB"
 
 
-def _disk(labels: str, disk: Disk, host: HostInfo, width: int) -> Content:
+def _disk(labels: str, disk: Disk, reason: str, width: int) -> Content:
     free = share(disk.free_bytes, disk.total_bytes)
     if free is None or disk.free_bytes is None:
-        reason = host.unavailable.get(f"disks.{disk.label}", "its size is not known")
         return _line(width, "disk", Content("?"), Content("?"), literal(f"{labels}: {reason}", "$text-muted"))
     value = Content(f"{gib(disk.free_bytes)} GiB free of {amount(disk.total_bytes)}")
     room = dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0) - len(labels) - 3
@@ -146,7 +147,7 @@ def host_details(view: View, height: int) -> Iterator[Row]:
     yield from host_history(view, height - others)
     for disk in host.disks:
         free = f"{amount(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free"
-        yield muted(f"{clean(disk.label):<6} {free}   {disk.path}")
+        yield muted(f"{clean(disk.label):<6} {free}   {disk.path}", f"disk {disk.label}")
     for note in host.notes:
         yield Row(still(note), partial(_note, note))
     for limit in limits:

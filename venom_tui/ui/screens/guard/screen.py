@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.containers import Container, Vertical
 from textual.message import Message
@@ -40,7 +41,7 @@ from venom_tui.ui.workers import start
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.events import Event
-    from venom_tui.core.types.device import GuardSnapshot
+    from venom_tui.core.types.device import GuardSnapshot, LoadedModel
 
 _TICK_S = 1.0
 _RENEW_TICKS = 5
@@ -58,6 +59,9 @@ class GuardRows(LiveRows):
         ),
         Binding("f", "screen.fit", "fit", id="guard.fit", tooltip="Does it fit? Ask for this model, or pick one"),
         Binding("b", "app.better_models", "better models", id="guard.better", tooltip="Better models that fit"),
+        Binding("u", "screen.unload", "unload", id="guard.unload", tooltip="Take the loaded model out of memory"),
+        Binding("P", "screen.pin", "Pin", show=False, id="guard.pin", tooltip="Keep the loaded model, or not"),
+        Binding("E", "screen.extend", "Extend", show=False, id="guard.extend", tooltip="Keep it loaded for a time"),
     ]
 
     class Resized(Message):
@@ -247,12 +251,45 @@ class GuardScreen(SectionScreen):
 
     def action_fit(self) -> None:
         """Say whether the model under the cursor fits; elsewhere let one pick a model first."""
-        core, view = self.core, self._view
+        core = self.core
         if core is None:
             return
-        key = self.query_one("#machine", GuardRows).cursor_key
-        held = next((one for one in view.snapshot.loaded if loaded_key(one) == key), None) if view else None
+        held = self._held()
         start(self, lambda: show_fit(self.app, core, held), group="fit", exclusive=True)
+
+    def _held(self) -> LoadedModel | None:
+        """Return the loaded model under the cursor."""
+        key = self.query_one("#machine", GuardRows).cursor_key
+        loaded = () if self._view is None else self._view.snapshot.loaded
+        return next((one for one in loaded if loaded_key(one) == key), None)
+
+    def _do(self, verb: Callable[[App[Any], Core, str, str], Awaitable[None]]) -> None:
+        """Do something with the loaded model under the cursor."""
+        core, held = self.core, self._held()
+        if held is None:
+            self.notify("The cursor is on no loaded model.", markup=False)
+        elif held.elsewhere:
+            self.notify(f"Another program holds {held.name}; it is left alone.", markup=False)
+        elif core is not None:
+            start(self, lambda: verb(self.app, core, held.name, held.runtime), group="memory")
+
+    def action_unload(self) -> None:
+        """Take the loaded model under the cursor out of memory."""
+        from venom_tui.ui.dialogs.memory import unload
+
+        self._do(unload)
+
+    def action_pin(self) -> None:
+        """Pin the loaded model under the cursor, or unpin it."""
+        from venom_tui.ui.dialogs.memory import toggle_pin
+
+        self._do(toggle_pin)
+
+    def action_extend(self) -> None:
+        """Keep the loaded model under the cursor for a time."""
+        from venom_tui.ui.dialogs.memory import extend
+
+        self._do(extend)
 
     def action_other_side(self) -> None:
         """Go to the details, or back to the machine."""

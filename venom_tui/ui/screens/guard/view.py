@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 
 from textual.content import Content
 
@@ -13,7 +13,7 @@ from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.fit import Quality
 from venom_tui.ui.text import gib, literal, relative_time, signs
 from venom_tui.ui.widgets.columns import Column
-from venom_tui.ui.widgets.figures import graph
+from venom_tui.ui.widgets.figures import graph_of, levels
 from venom_tui.ui.widgets.live_rows import Row, still
 
 History = Callable[[str], Sequence[float | None]]
@@ -92,9 +92,13 @@ def share(part: int | None, whole: int | None) -> float | None:
     return part / whole if part is not None and whole else None
 
 
-def muted(text: str) -> Row:
-    """Return a row that only says something."""
-    return Row(still(text), lambda width: literal(f" {text}", "$text-muted"))
+def muted(text: str, key: str = "") -> Row:
+    """Return a row that only says something; one whose text changes from look to look has a key of its own."""
+    return Row(still(key or text), partial(_muted, text))
+
+
+def _muted(text: str, _width: int) -> Content:
+    return literal(f" {text}", "$text-muted")
 
 
 def said(name: str, reasons: Mapping[str, str], *fields: str) -> Fact:
@@ -116,13 +120,18 @@ def reasons_of(unavailable: Mapping[str, str]) -> list[str]:
 
 def reason_rows(unavailable: Mapping[str, str]) -> Iterable[Row]:
     """Return a row for each reason."""
-    for text in reasons_of(unavailable):
-        yield muted(f" {signs().unknown} {text}")
+    for number, text in enumerate(reasons_of(unavailable)):
+        yield muted(f" {signs().unknown} {text}", f"reason {number}")
 
 
 def fact_lines(facts: Iterable[Fact]) -> list[str]:
     """Return facts as lines of a dialog."""
     return [f"{name:<12} {value}" for name, value in facts]
+
+
+def seen(values: Sequence[float | None]) -> tuple[float | None, ...]:
+    """Return shares as exactly as a line of blocks shows them: what moves by less is the same line."""
+    return tuple(None if value is None else round(value, 2) for value in values)
 
 
 def head(title: str, columns: Sequence[Column], shown: Sequence[tuple[int, int]], width: int) -> Content:
@@ -162,13 +171,17 @@ def graph_width(width: int) -> int:
 def graph_rows(key: str, label: str, values: Sequence[float | None], words: str, rows: int) -> Iterable[Row]:
     """Return a graph of ten minutes in about so many rows, with its name before and `words` behind the first."""
     rows = max(1, min(_MOST_ROWS, rows))
+    heights = levels(values, rows)
     for number in range(rows):
         first = number == 0
         sides = (label, words) if first else ("", "")
-        yield Row(still(f"{key} {number}"), partial(_graph_row, values, sides, (number, rows)))
+        yield Row(still(f"{key} {number}"), partial(_graph_row, heights, sides, (number, rows)))
 
 
-def _graph_row(values: Sequence[float | None], sides: tuple[str, str], place: tuple[int, int], width: int) -> Content:
+_graph = lru_cache(maxsize=16)(graph_of)  # once for all rows of a graph
+
+
+def _graph_row(heights: tuple[int, ...], sides: tuple[str, str], place: tuple[int, int], width: int) -> Content:
     number, rows = place
-    drawn = graph(values, graph_width(width), rows)[number]
+    drawn = _graph(heights, graph_width(width), rows)[number]
     return Content.assemble(f" {sides[0]:<{LABEL - 1}}", (drawn, "$primary"), "  ", (sides[1], "$text-muted"))
