@@ -13,7 +13,7 @@ from venom_tui import __version__
 from venom_tui.core.errors import UsageError
 
 _COMMANDS = ("chat", "models", "route", "sessions", "operations", "guard", "runtimes", "stop", "doctor", "info")
-SCREENS = ("chat", "catalog", "operations", "guard")
+SCREENS = ("chat", "catalog", "operations", "guard", "runtimes")
 """What --screen may name."""
 
 

@@ -35,6 +35,7 @@ ENDS_WITHIN_S = 20.0
 _EVERY_S = 0.5
 _TAIL = 200
 _PORTS = 3
+_AGAIN = "starts again"
 _ROOT = str(Path(__file__).resolve().parents[3])
 
 
@@ -93,12 +94,12 @@ class Performers:
             await self._start_child(table, control, arguments.get("utilization"), progress)
         seconds = asyncio.get_running_loop().time() - begun
         progress.log(f"answered after {seconds:.1f} s")
-        progress.update(message=f"answers after {seconds:.0f} s")
+        progress.update(message=f"{name} answers after {seconds:.0f} s")
 
     async def _start_child(
         self, table: RuntimeTable, control: ControlTable, utilization: float | None, progress: Progress
     ) -> None:
-        progress.update(message="starts its program")
+        progress.update(message=f"{table.name} starts its program")
         record, new = await self._spawned(table, control, utilization)
         pid = 0 if record.server is None else record.server.pid
         progress.log(f"{'started' if new else 'runs already'}: process {pid}")
@@ -179,7 +180,7 @@ class Performers:
                 if now and now != told:
                     told = now
                     progress.log(now)
-                progress.update(message=told or "waits for its first answer")
+                progress.update(message=f"{table.name} {told or 'waits for its first answer'}")
                 await self._check_lives(table.name, lines, unit, progress)
                 await runtime.look()
                 if _ready(runtime):
@@ -247,10 +248,10 @@ class Performers:
             await units.order(unit, "stop")
             await asyncio.to_thread(forget, self.folder, name)
         else:
-            progress.update(message="ends")
+            progress.update(message=f"{name} ends")
             ended = await end(self.folder, name, ENDS_WITHIN_S)
             progress.log("has ended" if ended else "did not run")
-        progress.update(message="stopped")
+        progress.update(message=f"{name} is stopped")
 
     async def restart(self, arguments: Mapping[str, Any], progress: Progress) -> None:
         """Stop a server where it runs, and start it.
@@ -258,9 +259,9 @@ class Performers:
         Raises:
             StartFailed: it did not end, or did not start.
         """
-        if progress.operation.message != "starts again":
+        if not any(line.endswith(_AGAIN) for line in progress.lines):  # another venom-tui may have got as far already
             await self.stop(arguments, progress)
-            progress.update(message="starts again")
+            progress.log(_AGAIN)
         await self.start(arguments, progress)
 
 

@@ -59,6 +59,12 @@ def _guard() -> Screen[None]:
     return GuardScreen()
 
 
+def _runtimes() -> Screen[None]:
+    from venom_tui.ui.screens.runtimes.screen import RuntimesScreen
+
+    return RuntimesScreen()
+
+
 class VenomApp(TerminalApp[None], inherit_bindings=False):
     """The cockpit. `failure` holds, after the end, why the core could not be opened."""
 
@@ -70,6 +76,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         "catalog": _catalog,
         "operations": _operations,
         "guard": _guard,
+        "runtimes": _runtimes,
     }
 
     BINDINGS: ClassVar[list[BindingType]] = [*APP_BINDINGS]

@@ -91,6 +91,7 @@ _TITLES = {
     "catalog": "Catalog",
     "operations": "Operations",
     "guard": "Guard",
+    "runtimes": "Runtimes",
 }
 
 

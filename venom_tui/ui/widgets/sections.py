@@ -9,7 +9,13 @@ from textual.message import Message
 from venom_tui.ui.text import signs, truncate_middle
 from venom_tui.ui.widgets.line import Line
 
-SECTIONS = (("chat", "Chat"), ("catalog", "Catalog"), ("operations", "Operations"), ("guard", "Guard"))
+SECTIONS = (
+    ("chat", "Chat"),
+    ("catalog", "Catalog"),
+    ("operations", "Operations"),
+    ("guard", "Guard"),
+    ("runtimes", "Runtimes"),
+)
 """The sections that are built: (name, title), in the order of their keys."""
 
 
