@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,7 @@ class Measured:
     stalls: list[float]
 
 
-def probe(out: Path) -> None:
+def probe(out: Path, arguments: Sequence[str] = ()) -> None:
     """Run venom-tui in this process, and write what each turn of its event loop took where that is long."""
     import selectors
 
@@ -95,7 +96,7 @@ def probe(out: Path) -> None:
 
     selectors.EpollSelector.select = select  # type: ignore[method-assign, assignment]
     try:
-        run_program([])
+        run_program(list(arguments))
     finally:
         out.write_text(json.dumps(found), encoding="utf-8")
 

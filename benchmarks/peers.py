@@ -18,6 +18,11 @@ def oterm() -> tuple[str | None, str]:
     return _installed("oterm", "oterm==0.26.1", "oterm")
 
 
+def nvitop() -> tuple[str | None, str]:
+    """Return the path of nvitop, installed where it is not there yet; or None and the reason in a sentence."""
+    return _installed("nvitop", "nvitop==1.7.2", "nvitop")
+
+
 def begin_chat_in_oterm(terminal: Meter, model: str) -> None:
     """Bring a started oterm to a new chat with a model."""
     terminal.wait_for("Welcome to oterm", 90)
