@@ -64,6 +64,7 @@ class ModelPicker(Picker):
         self._said = note
         self._models: dict[str, ModelInfo] = {}
         self._began = False
+        self.filling = True
 
     def model(self, key: str | None) -> ModelInfo | None:
         """Return the model of a row."""
@@ -92,7 +93,8 @@ class ModelPicker(Picker):
         rows = [Choice(key, _cells(model), _text(model)) for key, model in self._models.items()]
         silent = [status for status in await self._core.runtimes.statuses() if status.state in _SILENT]
         rows += [_silent_row(status) for status in sorted(silent, key=lambda status: status.origin == "default")]
-        self.set_choices(rows, "asking the runtimes …" if asking else self._said)
+        self.filling = asking
+        self.set_choices(rows, f"asking the runtimes {signs().ellipsis}" if asking else self._said)
         if not self._began and models and self.query(RowList):
             self._began = True
             active = next((key for key, model in self._models.items() if model.active), None)
@@ -103,8 +105,8 @@ class ModelPicker(Picker):
         key = rows.cursor_key
         if key is not None and key.startswith(_RUNTIME):
             start(self, lambda: self._look(key.removeprefix(_RUNTIME)), group="models", exclusive=True)
-        elif key is not None:
-            self.dismiss(key)
+        else:
+            super()._pick(rows)
 
 
 def _order(model: ModelInfo) -> tuple[object, ...]:

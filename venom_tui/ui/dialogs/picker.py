@@ -81,6 +81,9 @@ class Picker(Dialog[str]):
         self._note = ""
         self._shown: Sequence[Choice] = choices
         self._filtered_by: str | None = None
+        self.filling = False
+        """Whether more choices will come: what is picked before there is any is picked once there is."""
+        self._pick_soon = False
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the filter, the head and the list."""
@@ -111,6 +114,8 @@ class Picker(Dialog[str]):
 
     def on_input_changed(self, message: Input.Changed) -> None:
         """Filter by what is typed."""
+        if message.value != self._filtered_by:
+            self._pick_soon = False
         self._filter(message.value)
 
     def set_note(self, note: str) -> None:
@@ -122,6 +127,9 @@ class Picker(Dialog[str]):
         self._choices, self._note = choices, note
         text, self._filtered_by = self._filtered_by or "", None
         self._filter(text)
+        if self._pick_soon and self._shown:
+            self._pick_soon = False
+            self._pick(self.query_one(RowList))
 
     def _filter(self, text: str) -> None:
         if text == self._filtered_by or not self.query(RowList):  # a list that is gone: the dialog is being closed
@@ -161,6 +169,8 @@ class Picker(Dialog[str]):
     def _pick(self, rows: RowList) -> None:
         if rows.cursor_key is not None:
             self.dismiss(rows.cursor_key)
+        else:
+            self._pick_soon = self.filling
 
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Take a double-clicked row."""

@@ -1,0 +1,113 @@
+"""The model picker over all runtimes, what is told while a model loads, and loads that fail."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual.content import Content
+
+from tests.ollama import FakeOllama, replays
+from tests.openai import llamacpp, plain, vllm
+from tests.servers import Exchange, serving
+from tests.ui.screens.chat.conftest import OpenChat
+from venom_tui.ui.dialogs.models import ModelPicker
+from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.widgets.columns import Column
+
+
+async def test_models_of_all_runtimes_and_those_that_do_not_answer(chat: OpenChat) -> None:
+    tools = {"qwen3:14b": {"capabilities": ["completion", "tools", "thinking"]}, "all-minilm:22m": {}}
+    fake = FakeOllama(tools)
+    async with (
+        serving(fake) as ollama,
+        serving(vllm("served", 2048)) as other,
+        chat(columns=140, OLLAMA_HOST=ollama.url, VLLM_ENDPOINT=other.url) as shown,
+    ):
+        await shown.press("ctrl+o")
+        await shown.until_text("qwen3:14b")
+        row = shown.line("qwen3:14b")
+        for part in ("○", "134.52M", "Q4_1", "0.1", "8k", "tools think", "ollama"):
+            assert part in row
+        assert "2k" in shown.line("│ ● served")
+        await shown.type("tools ollama")
+        await shown.until(lambda: "served" not in "\n".join(shown.lines[4:]))
+        await shown.press("enter")
+        await shown.until(lambda: "qwen3:14b @ ollama" in shown.lines[0])
+        assert fake.loads == [("qwen3:14b", 4096)], "it is loaded before it is the active one"
+
+
+async def test_one_that_does_not_answer_says_why_and_is_asked_again(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, OLLAMA_HOST="127.0.0.1:1") as shown:
+        await shown.press("ctrl+o")
+        await shown.until_text("ollama at 127.0.0.1:1:")
+        row = shown.line("ollama at 127.0.0.1:1:")
+        assert row.startswith("│ ✕ ollama at 127.0.0.1:1: ") and "enter asks again" in row
+        await shown.type("ollama")
+        await shown.press("enter")
+        assert isinstance(shown.app.screen, ModelPicker), "it is no model"
+        await shown.until_text("enter asks again")
+
+
+async def test_a_failed_load_leaves_the_model_before(chat: OpenChat) -> None:
+    fake = FakeOllama({"good:1b": {}, "broken:1b": {}})
+    real = fake.__call__
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.target == "POST /api/generate" and exchange.json["model"] == "broken:1b":
+            await replays("load-broken-model")(exchange)
+        else:
+            await real(exchange)
+
+    async with serving(script) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="good:1b") as shown:
+        await shown.press("ctrl+o")
+        await shown.until_text("broken:1b")
+        await shown.type("broken")
+        await shown.press("enter")
+        await shown.until_text("good:1b stays active.")
+        assert "broken:1b was not switched to" in shown.squeezed
+        await shown.press("escape")
+        assert "good:1b @ ollama" in shown.lines[0]
+        await shown.ask("hello")
+        messages = await shown.answered()
+        assert messages[-1].model == "good:1b"
+
+
+async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat: OpenChat) -> None:
+    fake = FakeOllama({"quick:1b": {}, "slow:1b": {}})
+    real = fake.__call__
+    gate = asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.target == "POST /api/generate" and exchange.json["model"] == "slow:1b":
+            await gate.wait()
+        await real(exchange)
+
+    async with serving(script) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
+        await shown.press("ctrl+o")
+        await shown.until_text("slow:1b")
+        await shown.type("slow")
+        await shown.press("enter")
+        await shown.until_text("Switch to slow:1b")
+        await shown.until_text("loading slow:1b")
+        await shown.type("meanwhile")  # closes what tells of it, and goes to the prompt
+        await shown.until(lambda: shown.prompt.text == "meanwhile")
+        assert "quick:1b @ ollama" in shown.lines[0], "it is not the active one before it answers"
+        await shown.press("enter")
+        gate.set()
+        messages = await shown.answered()
+        assert messages[-1].model == "slow:1b"
+        await shown.until(lambda: "slow:1b @ ollama" in shown.lines[0])
+
+
+async def test_what_is_picked_before_there_are_choices_is_picked_once_there_are(chat: OpenChat) -> None:
+    async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        picked: list[str | None] = []
+        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
+        picker.filling = True
+        shown.app.push_screen(picker, picked.append)
+        await shown.until_text("Things")
+        await shown.type("se")
+        await shown.press("enter")
+        assert picked == []
+        picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "second")])
+        await shown.until(lambda: picked == ["second"])
