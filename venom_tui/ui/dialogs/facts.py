@@ -15,6 +15,8 @@ from venom_tui.ui.text import literal
 
 _NAME_WIDTH = 15
 _MOST_LINES = 4000
+_AROUND = 6
+"""Lines of the screen beside the facts: a margin above and below, the border, the keys and a line before them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +36,48 @@ class Part:
     facts: tuple[Fact, ...]
 
 
+class FactsText(Static):
+    """Parts as lines; what is longer than a line goes on below itself."""
+
+    def __init__(self) -> None:
+        super().__init__(id="facts-text")
+        self._parts: Sequence[Part] = ()
+        self._width = 0
+
+    def show_parts(self, parts: Sequence[Part]) -> None:
+        """Show other parts; where the same stand already nothing is painted."""
+        if list(parts) != list(self._parts):
+            self._parts = parts
+            self._write()
+
+    def on_resize(self) -> None:
+        """Break the lines for the new width."""
+        if self.size.width != self._width:
+            self._write()
+
+    def _write(self) -> None:
+        self._width = self.size.width
+        self.update(Content("\n").join(_lines(self._parts, self._width or 80)[:_MOST_LINES]))
+
+
 class FactsDialog(Dialog[Result]):
     """Shows parts; derived dialogs say which, and what can be done with them."""
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the column."""
         with VerticalScroll(id="facts"):
-            yield Static(id="facts-text")
+            yield FactsText()
+
+    def on_resize(self) -> None:
+        """Give the facts what the screen has left: the box, its border and the keys need the rest."""
+        self.query_one("#facts").styles.max_height = max(3, self.size.height - _AROUND)
 
     def show_parts(self, parts: Sequence[Part]) -> None:
-        """Show other parts; where the same stands already nothing is painted."""
-        text = Content("\n").join(_lines(parts)[:_MOST_LINES])
-        shown = self.query_one("#facts-text", Static)
-        if shown.content != text:
-            shown.update(text)
+        """Show other parts."""
+        self.query_one(FactsText).show_parts(parts)
 
 
-def _lines(parts: Sequence[Part]) -> list[Content]:
+def _lines(parts: Sequence[Part], width: int) -> list[Content]:
     lines: list[Content] = []
     for part in parts:
         if not part.facts:
@@ -60,15 +87,20 @@ def _lines(parts: Sequence[Part]) -> list[Content]:
         if part.heading:
             lines.append(literal(part.heading, "bold $accent"))
         for fact in part.facts:
-            lines += _written(fact)
+            lines += _written(fact, width)
     return lines
 
 
-def _written(fact: Fact) -> list[Content]:
+def _written(fact: Fact, width: int) -> list[Content]:
     """Return a fact; texts of several lines keep them."""
-    first, *more = fact.value.split("\n") or [""]
+    indent = _NAME_WIDTH + 1 if fact.name else 0
+    room = max(10, width - indent)
+    values = [piece for line in fact.value.split("\n") for piece in _broken(literal(line, fact.style), room)]
     if not fact.name:
-        return [literal(line, fact.style) for line in (first, *more)]
+        return values
     name = Content.styled(f"{fact.name:<{_NAME_WIDTH}} ", "$text-muted")
-    indent = " " * (_NAME_WIDTH + 1)
-    return [Content.assemble(name, literal(first, fact.style)), *(literal(indent + line, fact.style) for line in more)]
+    return [Content.assemble(name if not at else " " * indent, value) for at, value in enumerate(values)]
+
+
+def _broken(line: Content, width: int) -> list[Content]:
+    return line.wrap(width) if line.cell_length > width else [line]

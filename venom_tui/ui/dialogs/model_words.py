@@ -121,7 +121,7 @@ def repository_parts(found: HubRepository) -> list[Part]:
     if found.stale:
         facts.append(Fact(f"an older answer: {found.error}", "", "$warning"))
     files = sorted(found.files, key=lambda file: file.size_bytes or 0, reverse=True)
-    listed = [Fact(f"{size(file.size_bytes):>9}  {file.path}", (file.quantization or "")[:15]) for file in files]
+    listed = [Fact(f"{size(file.size_bytes):>9}  {file.path}", (file.quantization or " ")[:15]) for file in files]
     return [Part("Repository", tuple(facts)), Part(f"{len(files):,} files", tuple(listed))]
 
 
