@@ -234,7 +234,7 @@ class ModelManager:
             ReadOnly: venom-tui runs read-only.
             RuntimeFailure: the runtime cannot be asked, or takes no loads.
         """
-        self._check_writable("models are neither loaded nor made active")
+        self._check_writable("no model is loaded" if kind == "load" else "another model cannot be made active")
         model = await self.find(name, runtime)
         check_served(model)
         return await self.memory.plan(kind, model)

@@ -145,6 +145,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
 
     async def _core_ends(self, core: Core) -> None:
         """Leave downloads to a process without a terminal, where they are to go on."""
+        self._end_alarms()
         if self._leave_running:
             from venom_tui.ui.app.pulls import leave_running
 
@@ -154,9 +155,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self.core = None
 
     async def _core_opened(self, core: Core) -> None:
+        from venom_tui.ui.app.alarms import watch_limits
+
         self.core = core
         self.theme = NAMES[core.settings.text("VENOM_THEME")]
         self._bridge.add(self)
+        self._end_alarms = watch_limits(self)
         for listener in self._waiting:
             self.join(listener)
         self._waiting.clear()

@@ -84,6 +84,10 @@ class Headline:
         """Say in how many sessions an answer has ended that nobody looked at yet."""
         self._put(unseen_answers=count)
 
+    def alarm(self, text: str) -> None:
+        """Say that a limit is broken; "" takes it back."""
+        self._put(alarm=text)
+
     def _put(self, **changes: object) -> None:
         state = replace(self.state, **changes)  # type: ignore[arg-type]  # keywords of one dataclass
         if state != self.state:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from textual.screen import ModalScreen
+from textual.timer import Timer
 from textual.worker import Worker
 
 from venom_tui.core.errors import VenomError
 from venom_tui.ui.dialogs.models import ModelPicker
 from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.dialogs.picker import Picker
+from venom_tui.ui.dialogs.plan import carry_out
 from venom_tui.ui.dialogs.waiting import Waiting
 from venom_tui.ui.workers import start
 
@@ -100,20 +103,20 @@ class Switching:
         if before is not None and (before.name, before.runtime) == (model.name, model.runtime) and model.loaded:
             app.notify(f"{model.name} answers already.", markup=False)
             return
-        dialog = Waiting(f"Switch to {model.name}", f"asking {model.runtime}", self.give_up)
-        soon = app.set_timer(_SOON_S, lambda: app.push_screen(dialog))
+        waiting = _Wait(app, model, self.give_up)
         self.target = model
         try:
-            active = await core.models.activate(model.name, model.runtime or None, status=dialog.tell)
+            plan = await core.models.plan("switch", model.name, model.runtime or None)
+            done = await carry_out(app, core, plan, status=waiting.tell, working=waiting.working)
         except VenomError as failure:
-            watched = dialog.is_attached or not dialog.seen
-            dialog.done()
+            watched = waiting.watched
+            waiting.working(False)
             self._failed(model, before, failure, watched=watched)
         else:
-            app.notify(f"{active.name} answers now.", markup=False)
+            if done:
+                app.notify(f"{model.name} answers now.", markup=False)
         finally:
-            soon.stop()
-            dialog.done()
+            waiting.working(False)
             if self.target is model:
                 self.target = None
 
@@ -130,3 +133,37 @@ class Switching:
             return
         lines = [failure.message, failure.server_message, failure.hint, *(["", stays] if stays else [])]
         self._app.push_screen(Notice(title, [line for line in lines if line]))
+
+
+class _Wait:
+    """The dialog in which a switch is waited for: shown when it takes long, and not beside a question."""
+
+    def __init__(self, app: VenomApp, model: ModelInfo, give_up: Callable[[], object]) -> None:
+        self._app = app
+        self._model = model
+        self._give_up = give_up
+        self._dialog: Waiting | None = None
+        self._timer: Timer | None = None
+
+    @property
+    def watched(self) -> bool:
+        """Whether somebody waits for it, and does something else no sooner."""
+        dialog = self._dialog
+        return dialog is None or dialog.is_attached or not dialog.seen
+
+    def working(self, working: bool) -> None:
+        """Begin to wait, or end."""
+        if self._timer is not None:
+            self._timer.stop()
+        if self._dialog is not None:
+            self._dialog.done()
+        self._dialog = self._timer = None
+        if working:
+            dialog = Waiting(f"Switch to {self._model.name}", f"asking {self._model.runtime}", self._give_up)
+            self._dialog = dialog
+            self._timer = self._app.set_timer(_SOON_S, lambda: self._app.push_screen(dialog))
+
+    def tell(self, text: str) -> None:
+        """Say what is going on."""
+        if self._dialog is not None:
+            self._dialog.tell(text)

@@ -31,6 +31,8 @@ class HeaderState:
     mode: str = "LOCAL"
     note: str = ""
     """Something that must be seen: `read-only`, `closing`."""
+    alarm: str = ""
+    """A limit that is broken now."""
     unseen_answers: int = 0
     """Sessions with an answer that ended while it was not looked at; the line of sections tells."""
 
@@ -81,6 +83,9 @@ class HeaderLine(Line):
             more = f" +{len(state.running) - 1}" if len(state.running) > 1 else ""
             parts.append((6, Content.styled(truncate_middle(state.running[0], 30) + more, "$busy")))
         parts.append((5, Content(state.mode)))
+        if state.alarm:
+            # Beside the model's name it is what matters most; it stands before what may be cut off.
+            parts.insert(1, (10, Content.styled(truncate_middle(state.alarm, max(24, width // 2)), "bold $error")))
         if state.note:
             parts.append((8, Content.styled(state.note, "$warning")))
         return parts

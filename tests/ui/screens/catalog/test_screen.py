@@ -29,12 +29,12 @@ async def test_rows_tell_what_the_files_say(catalog: OpenCatalog, models_dir: Pa
         await shown.until_names(*FOUR)
         lines = shown.lines
         assert lines[2].startswith("── Models ─ 4 ───") and lines[2].endswith("─ sorted by name, a to z ──")
-        assert squeezed(lines[3]) == "name params quant size GiB context can used where"
+        assert squeezed(lines[3]) == "name params quant size GiB context can fit where"
         assert squeezed(lines[4]) == "○ gemma-3-270m 268M Q8_0 0.3 8k chat - embedded"
         assert squeezed(lines[5]) == "○ llama-base 8.0B Q4_K_M 4.6 128k base - embedded"
         assert squeezed(lines[6]) == "▸○ Qwen2.5-7B-Instruct 7.6B Q5_K_M 5.1 32k chat - embedded"
         assert squeezed(lines[7]) == f"○ {SMOL} 135M Q4_1 0.1 8k chat - embedded"
-        assert "enter chat  i details  p pull  u unload  d remove  / filter  o more  s sort  space select" in lines[-1]
+        assert "enter chat  i details  p pull  u load  d remove  / filter  o more  s sort  space select" in lines[-1]
 
 
 async def test_the_cursor_begins_on_the_active_model_and_the_details_follow_it(
@@ -169,7 +169,7 @@ async def test_space_selects_and_the_title_counts(catalog: OpenCatalog, models_d
 
 @pytest.mark.parametrize(
     ("columns", "head"),
-    [(80, "name params quant size GiB context where"), (60, "name quant size GiB where"), (40, "name where")],
+    [(80, "name params quant size GiB fit where"), (60, "name size GiB fit where"), (40, "name where")],
 )
 async def test_a_narrow_terminal_keeps_names_and_places(
     catalog: OpenCatalog, models_dir: Path, columns: int, head: str

@@ -20,9 +20,7 @@ async def test_a_model_is_chatted_with_shown_as_loaded_and_unloaded(catalog: Ope
     three_models(models_dir)
     async with catalog() as shown:
         await shown.until(lambda: len(shown.names) == 4)
-        await shown.press("G", "u")
-        assert shown.notices == [f"{SMOL} is not loaded."]
-        await shown.press("c")
+        await shown.press("G", "c")
         await shown.until(lambda: shown.app.screen is shown.app.section_screen("chat"))
         await shown.until(lambda: f"{SMOL} answers now." in shown.notices, 60)
         await shown.press("f3")
@@ -55,8 +53,9 @@ async def test_all_selected_models_are_unloaded(catalog: OpenCatalog, models_dir
         await shown.press("g", "space", "G", "space", "g", "u")
         await shown.until(lambda: f"▌○ {SMOL}" in shown.text)
         assert shown.core.runtimes.loaded() == ()
+        await shown.until(lambda: any("came back of" in notice for notice in shown.notices))
         await shown.press("u")
-        assert shown.notices[-1] == "None of the 2 selected models is loaded."
+        await shown.until(lambda: shown.notices[-1] == "None of the 2 selected models is loaded.")
 
 
 async def test_a_model_that_llama_cpp_refuses_leaves_the_active_one(catalog: OpenCatalog, models_dir: Path) -> None:

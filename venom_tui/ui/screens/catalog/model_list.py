@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
+from textual.message import Message
 
+from venom_tui.core.types.fit import FitBadge
+from venom_tui.core.types.model import ModelInfo
 from venom_tui.ui.screens.catalog.row import Row
 from venom_tui.ui.screens.catalog.table import line
 from venom_tui.ui.widgets.key_order import act_in_order
@@ -22,7 +25,12 @@ class ModelList(RowList):
         Binding("enter,c", "screen.chat", "chat", id="catalog.chat", tooltip="Chat with the model: it becomes active"),
         Binding("i", "screen.details", "details", id="catalog.details", tooltip="Show everything that is known of it"),
         Binding("p", "screen.pull", "pull", id="catalog.pull", tooltip="Fetch a model; the selected ones: fetch again"),
-        Binding("u", "screen.unload", "unload", id="catalog.unload", tooltip="Take the model out of memory"),
+        Binding("u", "screen.memory", "load", id="catalog.unload", tooltip="Load the model, or take it out of memory"),
+        Binding("P", "screen.pin", "Pin", show=False, id="catalog.pin", tooltip="Keep the model in memory, or not"),
+        Binding(
+            "E", "screen.extend", "Extend", show=False, id="catalog.extend", tooltip="Keep the model loaded for a time"
+        ),
+        Binding("f", "screen.fit", "fit", id="catalog.fit", tooltip="Show whether the model fits, and what it takes"),
         Binding("d", "screen.remove", "remove", id="catalog.remove", tooltip="Remove the model, after a yes"),
         Binding("y", "screen.copy", "Copy", show=False, id="catalog.copy", tooltip="Copy the model under a new name"),
         Binding(
@@ -42,8 +50,12 @@ class ModelList(RowList):
         Binding("r", "screen.look", "refresh", id="catalog.refresh", tooltip="Look for models again"),
     ]
 
+    class Moved(Message):
+        """Other rows are seen than before."""
+
     def __init__(self) -> None:
         super().__init__(id="models")
+        self._fits: Mapping[tuple[str, str], FitBadge] = {}
         self._rows: Sequence[Row] = ()
         self._selected: Collection[str] = ()
         self._busy: Collection[str] = ()
@@ -75,6 +87,33 @@ class ModelList(RowList):
             self._selected, self._busy = selected, busy
             self.refresh()
 
+    def seen(self) -> list[ModelInfo]:
+        """Return the models whose rows are in sight."""
+        top = self.scroll_offset.y
+        return [row.model for row in self._rows[top : top + self.size.height]]
+
+    def show_fits(self, fits: Mapping[tuple[str, str], FitBadge]) -> None:
+        """Show whether models fit, as far as it is known."""
+        if fits != self._fits:
+            self._fits = fits
+            self.refresh()
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Tell that other rows are seen."""
+        super().watch_scroll_y(old_value, new_value)
+        self.post_message(self.Moved())
+
+    def on_resize(self) -> None:
+        """Tell that other rows are seen; RowList does the rest."""
+        self.post_message(self.Moved())
+
     def _line(self, index: int, width: int) -> Content:
         row = self._rows[index]
-        return line(row, width, self._longest, selected=row.key in self._selected, busy=row.key in self._busy)
+        return line(
+            row,
+            width,
+            self._longest,
+            selected=row.key in self._selected,
+            busy=row.key in self._busy,
+            fit=self._fits.get((row.model.runtime, row.model.name)),
+        )

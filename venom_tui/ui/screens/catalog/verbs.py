@@ -36,7 +36,7 @@ class ModelVerbs(SectionScreen):
         rows = list(self.chosen) or ([] if self.row is None else [self.row])
         return [row.model for row in rows]
 
-    # ------------------------------------------------------------------ chat, unload
+    # ------------------------------------------------------------------ chat, memory
 
     def on_row_list_chosen(self) -> None:
         """Chat with the model that was clicked twice."""
@@ -52,23 +52,47 @@ class ModelVerbs(SectionScreen):
         if not row.model.error and row.model.runtime:
             self.host.show_section("chat")
 
-    def action_unload(self) -> None:
-        """Take the models out of memory."""
-        meant = self.meant()
+    def action_memory(self) -> None:
+        """Take the models out of memory; one alone that is not there is loaded."""
+        from venom_tui.ui.dialogs.memory import load
+
+        meant, core = self.meant(), self.core
+        if core is None or not meant:
+            return
         loaded = [model for model in meant if model.loaded]
-        core = self.core
-        if loaded and core is not None:
+        if loaded:
             start(self, lambda: self._unload(core, loaded), group="unload")
-        elif meant:
-            what = meant[0].name if len(meant) == 1 else f"None of the {len(meant):,} selected models"
-            self.notify(f"{what} is {'not ' if len(meant) == 1 else ''}loaded.", markup=False)
+        elif len(meant) == 1:
+            start(self, lambda: load(self.app, core, meant[0].name, meant[0].runtime), group="load")
+        else:
+            self.notify(f"None of the {len(meant):,} selected models is loaded.", markup=False)
 
     async def _unload(self, core: Core, models: Sequence[ModelInfo]) -> None:
+        from venom_tui.ui.dialogs.memory import unload
+
         for model in models:
             try:
-                await core.models.unload(model.name, model.runtime)
+                await unload(self.app, core, model.name, model.runtime)
             except VenomError as failure:
                 self.complain(failure)
+
+    def action_pin(self) -> None:
+        """Pin the model under the cursor, or unpin it."""
+        from venom_tui.ui.dialogs.memory import toggle_pin
+
+        row, core = self.row, self.core
+        if row is not None and core is not None:
+            model = row.model
+            start(self, lambda: toggle_pin(self.app, core, model.name, model.runtime), group="pin")
+
+    def action_extend(self) -> None:
+        """Keep the model under the cursor for a time."""
+        from venom_tui.ui.dialogs.memory import extend
+
+        row, core = self.row, self.core
+        if row is not None and core is not None:
+            model = row.model
+            start(self, lambda: extend(self.app, core, model.name, model.runtime), group="extend", exclusive=True)
 
     # ------------------------------------------------------------------ details, parameters, disks
 
