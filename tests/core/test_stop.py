@@ -16,11 +16,7 @@ from tests.servers import serving
 from venom_tui.core import stop as stopping
 from venom_tui.core.owner import Owner, start_time
 from venom_tui.core.servers.records import Record, write_record
-from venom_tui.core.stop import ours_of, stop
-from venom_tui.core.types.operation import Operation, OperationState
-
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-S = OperationState
+from venom_tui.core.stop import stop
 
 
 @pytest.fixture(autouse=True)
@@ -28,35 +24,6 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr("venom_tui.core.stop.workers", list)
     with cleaned(tmp_path):
         yield
-
-
-def done(kind: str, target: str, state: OperationState = S.SUCCEEDED, runtime: str = "ollama") -> Operation:
-    return Operation("x", kind, target, state, runtime=runtime, finished_at=NOW)
-
-
-def test_what_is_ours_by_the_operations() -> None:
-    newest_first = [
-        done("pin", "a"),
-        done("load", "a"),
-        done("unload", "b"),
-        done("load", "b"),
-        done("unload", "c", S.FAILED),
-        done("load", "c", S.INTERRUPTED),
-        done("load", "d", S.FAILED),
-        done("load", "e", runtime="box"),
-        done("unpin", "f"),
-        done("pin", "f"),
-        done("load", "f"),
-        done("pull", "g"),
-        done("load", "a", runtime=""),
-    ]
-    ours = ours_of(newest_first)
-    assert {key: one.pinned for key, one in ours.items()} == {
-        ("ollama", "a"): True,
-        ("ollama", "c"): False,
-        ("box", "e"): False,
-        ("ollama", "f"): False,
-    }
 
 
 async def test_servers_of_ours_end_and_others_stay(tmp_path: Path) -> None:
@@ -107,7 +74,7 @@ async def test_models_of_ours_leave_and_others_stay(tmp_path: Path, monkeypatch:
 
 
 async def test_a_model_that_does_not_leave_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("venom_tui.core.runtimes.ollama._LEAVES_WITHIN_S", 0.2)
+    monkeypatch.setattr("venom_tui.core.stop._LEAVES_WITHIN_S", 0.2)
     fake = FakeOllama(models={"ours:1b": {}})
     config = tmp_path / "config"
     config.mkdir()

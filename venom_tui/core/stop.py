@@ -1,20 +1,20 @@
 """What `stop` does: ends what venom-tui started and unloads what it loaded, and nothing else.
 
 Processes without a terminal are asked through the store to end their work, which can be resumed. Servers are ended as
-their records tell (`servers.ours`). A model is ours when venom-tui loaded it while it was not loaded before, as the
-operations tell; one that was loaded again since, or that somebody else pinned, is left alone. The embedded llama.cpp is
-bound to the process that started it and ends with that; an orphan, which should not be, is named.
+their records tell (`servers.ours`). A model is ours when venom-tui loaded it while it was not loaded before, as marks
+tell; one that was loaded again since, or that somebody else pinned, is left alone. The embedded llama.cpp is bound to
+the process that started it and ends with that; an orphan, which should not be, is named.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-
-import psutil
+from pathlib import Path
 
 from venom_tui.core.background import background
 from venom_tui.core.clients.http import HttpPool
@@ -22,22 +22,25 @@ from venom_tui.core.errors import UsageError, VenomError
 from venom_tui.core.events import EventBus
 from venom_tui.core.guard import look
 from venom_tui.core.operations.runner import OperationRunner
+from venom_tui.core.owner import start_time
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.leftovers import Worker, workers
 from venom_tui.core.runtimes.ports import folder_of
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.servers.ours import end_all
 from venom_tui.core.settings import Settings
+from venom_tui.core.store.database import Database
+from venom_tui.core.store.held import HeldStore
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.operation import Operation, OperationState
+from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeState
 
 _ANSWER_S = 5.0
 """So long runtimes have to say what they hold."""
+_LEAVES_WITHIN_S = 30.0
 _UNLOADS = ("ollama", "llamacpp")
-_MAYBE_LOADED = (OperationState.SUCCEEDED, OperationState.INTERRUPTED, OperationState.CANCELLED)
-_CLOCK = timedelta(seconds=5)
+_CLOCK = timedelta(seconds=2)
 """How much later than its load a model's process may seem to have begun."""
 
 
@@ -92,71 +95,64 @@ async def stop(settings: Settings) -> StopReport:
 # ---------------------------------------------------------------------- models
 
 
-@dataclass(frozen=True, slots=True)
-class _Ours:
-    """A model that venom-tui loaded."""
-
-    loaded_at: datetime
-    pinned: bool
-
-
 async def _unload_ours(
     settings: Settings, operations: OperationRunner, stopped: list[str], failed: list[str], spared: list[str]
 ) -> None:
-    ours = ours_of(await operations.list())
-    if not ours:
-        return
-    async with _runtimes(settings, operations) as runtimes:
-        kinds = {one.id: one for one in await runtimes.statuses()}
-        asked = sorted({runtime for runtime, _ in ours} & kinds.keys())
-        busy = [name for name in asked if kinds[name].state is RuntimeState.BUSY]
-        failed += [f"{name} is too busy to say which models it holds." for name in busy]
+    async with _runtimes(settings, operations) as (runtimes, marks):
+        if not (known := await marks.all()):
+            return
+        await runtimes.settled(_ANSWER_S)
+        states = {one.endpoint: one for one in await runtimes.statuses()}
+        asked = {endpoint for endpoint, _ in known}
+        failed += [
+            f"{one.id} is too busy to say which models it holds."
+            for endpoint, one in states.items()
+            if endpoint in asked and one.state is RuntimeState.BUSY
+        ]
         held = [
-            one for one in runtimes.loaded()
-            if (one.runtime, one.name) in ours and kinds[one.runtime].kind in _UNLOADS
-        ]  # fmt: skip
-        begun = await _begun(settings, held) if held else {}
-        pins = settings.text("LLM_KEEP_ALIVE").startswith("-")
-        for model in held:
-            mine = ours[model.runtime, model.name]
+            (one, known[one.endpoint, one.name])
+            for one in runtimes.loaded()
+            if (one.endpoint, one.name) in known and one.kind in _UNLOADS
+        ]
+        begun = await _begun(settings, [one for one, _ in held]) if held else {}
+        for model, mark in held:
+            before = len(failed)
             title = f"{model.name} @ {model.runtime}"
-            if (since := begun.get((model.runtime, model.name))) is not None and since > mine.loaded_at + _CLOCK:
+            since = begun.get((model.runtime, model.name))
+            if since is not None and since > mark.at + _CLOCK:
                 spared.append(f"{title} was loaded again by somebody else; it stays.")
-            elif model.pinned and not (mine.pinned or pins):
+            elif model.pinned and not mark.pinned:
                 spared.append(f"{title} was pinned by somebody else; it stays.")
-            else:
+            elif mark.loaded:
                 await _unload(runtimes, model, title, stopped, failed)
+            elif model.pinned:
+                await _unpin(runtimes, model, title, stopped, failed)
+            if len(failed) == before:
+                await marks.put(replace(mark, loaded=False, pinned=False))
+
+
+async def _unpin(
+    runtimes: LlmServerController, model: LoadedModel, title: str, stopped: list[str], failed: list[str]
+) -> None:
+    try:
+        await runtimes.keep(ModelInfo(model.name, model.runtime, model.kind), None)
+    except VenomError as failure:
+        failed.append(f"{title}: {failure.message} {failure.hint}".strip())
+    else:
+        stopped.append(f"The pin of {title} was taken back; somebody else loaded it.")
 
 
 async def _unload(
     runtimes: LlmServerController, model: LoadedModel, title: str, stopped: list[str], failed: list[str]
 ) -> None:
     try:
-        await runtimes.unload(ModelInfo(model.name, model.runtime, model.kind), cause="venom-tui stop")
+        await runtimes.unload(
+            ModelInfo(model.name, model.runtime, model.kind), cause="venom-tui stop", within_s=_LEAVES_WITHIN_S
+        )
     except VenomError as failure:
         failed.append(f"{title}: {failure.message} {failure.hint}".strip())
     else:
         stopped.append(f"{title} was unloaded.")
-
-
-def ours_of(operations: Iterable[Operation]) -> dict[tuple[str, str], _Ours]:
-    """Return (runtime, model) -> when venom-tui loaded it, of what it did not unload since; the newest come first."""
-    ours: dict[tuple[str, str], _Ours] = {}
-    settled: set[tuple[str, str]] = set()
-    pins: dict[tuple[str, str], bool] = {}
-    for one in operations:
-        key = (one.runtime, one.target)
-        if key in settled or not one.runtime:
-            continue
-        if one.kind in ("pin", "unpin") and one.state is OperationState.SUCCEEDED:
-            pins.setdefault(key, one.kind == "pin")
-        elif one.kind == "unload" and one.state is OperationState.SUCCEEDED:
-            settled.add(key)
-        elif one.kind == "load" and one.state in _MAYBE_LOADED:
-            settled.add(key)
-            at = one.finished_at or one.started_at or one.created_at or datetime.now(UTC)
-            ours[key] = _Ours(at, pins.get(key, False))
-    return ours
 
 
 async def _begun(settings: Settings, held: Iterable[LoadedModel]) -> dict[tuple[str, str], datetime]:
@@ -168,19 +164,25 @@ async def _begun(settings: Settings, held: Iterable[LoadedModel]) -> dict[tuple[
 
 
 def _since(pids: dict[tuple[str, str], int]) -> dict[tuple[str, str], datetime]:
-    found = {}
-    for key, pid in pids.items():
-        try:
-            found[key] = datetime.fromtimestamp(psutil.Process(pid).create_time(), UTC)
-        except (psutil.Error, OSError):
-            continue
-    return found
+    try:
+        up_s = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+    except (OSError, ValueError):
+        return {}
+    now = datetime.now(UTC)
+    # By how long they live: the moment of the boot is not known well enough for that.
+    begun = {key: start_time(pid) for key, pid in pids.items()}
+    tick_s = 1 / os.sysconf("SC_CLK_TCK")
+    return {key: now - timedelta(seconds=up_s - ticks * tick_s) for key, ticks in begun.items() if ticks is not None}
 
 
 @asynccontextmanager
-async def _runtimes(settings: Settings, operations: OperationRunner) -> AsyncIterator[LlmServerController]:
-    """Open the runtimes, each of which has been asked once where it answers."""
+async def _runtimes(
+    settings: Settings, operations: OperationRunner
+) -> AsyncIterator[tuple[LlmServerController, HeldStore]]:
+    """Open the runtimes, and what is written of what they hold of ours."""
     async with AsyncExitStack() as stack:
+        database = await Database.open(settings.data_dir / "venom.db", announce=lambda text: None)
+        stack.push_async_callback(database.close)
         events = EventBus()
         stack.callback(events.close)
         pool = HttpPool()
@@ -193,5 +195,4 @@ async def _runtimes(settings: Settings, operations: OperationRunner) -> AsyncIte
             raise UsageError(
                 f"Models were not unloaded: {sanitize_line(failure.message, 300)}", hint=failure.hint
             ) from failure
-        await runtimes.settled(_ANSWER_S)
-        yield runtimes
+        yield runtimes, HeldStore(database)

@@ -134,6 +134,7 @@ def test_the_log_is_bounded_and_its_end_is_read(tmp_path: Path) -> None:
     log = Log(path, 1000)
     for number in range(500):
         log.write(f"line {number}\n".encode())
+    log.write(b'INFO: 127.0.0.1:44080 - "GET /health HTTP/1.1" 200 OK\n')
     log.write(b"50%\r100%\r done \x1b[31mred\x1b[0m\r\n")
     files = list(path.parent.iterdir())
     assert len(files) == 2

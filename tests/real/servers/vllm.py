@@ -21,7 +21,7 @@ from scripts.real_components import VLLM, VLLM_MODELS
 from tests.real.servers.process import Server, free_port, kill_pid, start
 from tests.tools import need
 
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "OMP_NUM_THREADS": "1",
@@ -75,7 +75,7 @@ async def vllm_server(
         "--max-model-len", _CONTEXT.get(folder.name, "512"), "--enforce-eager",
         *(_TOOLS if folder.name == "smollm2" else ()), *arguments,
     ]  # fmt: skip
-    given = {**_ENVIRONMENT, "XDG_CACHE_HOME": str(home / "cache"), **environment}
+    given = {**ENVIRONMENT, "XDG_CACHE_HOME": str(home / "cache"), **environment}
     started = start(command, url=f"http://127.0.0.1:{port}", home=home, environment=given, log="vllm.log")
     server = VllmServer(**vars(started))
     try:

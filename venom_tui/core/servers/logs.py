@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from venom_tui.core.sanitize import sanitize_line
 
 _READ = 256 * 1024
+_LOOK = re.compile(r'"GET /(?:health|metrics|version|props|slots|v1/models|api/(?:ps|tags|version)) HTTP/1\.\d" 200')
+"""What a server writes when it is asked how it is, which happens all the time: it would push out everything else."""
 
 
 def log_path(data_dir: Path, name: str) -> Path:
@@ -49,4 +52,5 @@ def _last(path: Path) -> list[str]:
     if length > _READ:
         data = data.partition(b"\n")[2]
     lines = data.decode("utf-8", "replace").split("\n")
-    return [sanitize_line(line.rstrip("\r").rpartition("\r")[2], 500) for line in lines if line.strip()]
+    shown = (sanitize_line(line.rstrip("\r").rpartition("\r")[2], 500) for line in lines if line.strip())
+    return [line for line in shown if not _LOOK.search(line)]

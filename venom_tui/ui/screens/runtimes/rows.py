@@ -24,7 +24,7 @@ COLUMNS = (
     Column("waits", 5, worth=10, right=True),
     Column("cache", 5, worth=9, right=True),
     Column("control", 14, worth=8),
-    Column("how it is", 22, worth=18, stretch=True),
+    Column("how it is", 28, worth=18, stretch=True),
 )
 
 
