@@ -29,8 +29,9 @@ class Chat(Shown):
         return self.screen.prompt
 
     async def ask(self, text: str) -> None:
-        """Type a prompt and send it."""
-        await self.type(text)
+        """Write a prompt at once and send it by its key."""
+        assert self.prompt.has_focus, self.text
+        self.prompt.insert(text)
         await self.press("enter")
 
     async def answered(self, count: int = 1) -> list[Message]:
