@@ -12,7 +12,7 @@ from venom_tui.ui.dialogs.fit import FitDialog
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.text import gib, literal, truncate_middle
 from venom_tui.ui.widgets.columns import Column
-from venom_tui.ui.widgets.verdicts import BADGE_WIDTH, badge
+from venom_tui.ui.widgets.verdicts import FIT_COLUMN, badge
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Badges = Mapping[tuple[str, str], "FitBadge"]
 
-FIT_COLUMN = Column("fit", BADGE_WIDTH, worth=8)
 _COLUMNS = (
     Column("name", 24, worth=10, stretch=True),
     Column("params", 7, worth=4, right=True),

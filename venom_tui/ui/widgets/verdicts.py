@@ -8,6 +8,7 @@ from textual.content import Content
 
 from venom_tui.core.types.fit import FitBadge, Verdict
 from venom_tui.ui.text import signs
+from venom_tui.ui.widgets.columns import Column
 
 _STYLES: Mapping[Verdict, str] = {
     Verdict.FITS: "$success",
@@ -32,6 +33,8 @@ _LONG: Mapping[Verdict, str] = {
 }
 BADGE_WIDTH = 11
 """Cells of the widest badge."""
+
+FIT_COLUMN = Column("fit", BADGE_WIDTH, worth=8)
 
 
 def sign_of(verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tests.ui.screens.catalog.support import GIB, row, squeezed
+from venom_tui.core.types.fit import FitBadge, Verdict
 from venom_tui.ui.screens.catalog.detail import lines
 from venom_tui.ui.screens.catalog.row import Row
 from venom_tui.ui.screens.catalog.table import TableHead, context_cell, line, params_cell, size_cell
@@ -41,9 +42,17 @@ HOSTILE = (
 )
 
 
-def written(one: Row, width: int, *, selected: bool = False, busy: bool = False, longest: int | None = None) -> str:
+def written(
+    one: Row,
+    width: int,
+    *,
+    selected: bool = False,
+    busy: bool = False,
+    longest: int | None = None,
+    fit: FitBadge | None = None,
+) -> str:
     longest = cell_len(one.model.name) if longest is None else longest
-    return line(one, width, longest, selected=selected, busy=busy).plain
+    return line(one, width, longest, selected=selected, busy=busy, fit=fit).plain
 
 
 @pytest.fixture
@@ -54,21 +63,24 @@ def _ascii() -> Iterator[None]:
 
 
 def test_a_wide_list_shows_all_columns() -> None:
-    text = written(MISTRAL, 139)
+    text = written(MISTRAL, 152, fit=FitBadge(Verdict.FITS_AFTER_EVICTION, evicts=("x",)))
     assert text.startswith(" ○ mistral-small:24b-instruct-2501-q4_K_M   23.6B  Q4_K_M        13.3      32k  llama  ")
-    assert text.endswith("llama       tools see            -  ollama        ")
+    assert text.endswith("llama       tools see    ▲ evicts             -  ollama        ")
 
 
 def test_columns_leave_by_worth_and_the_first_and_the_last_stay() -> None:
-    assert squeezed(written(MISTRAL, 99)) == "○ mistral-smal…-2501-q4_K_M 23.6B Q4_K_M 13.3 32k tools see - ollama"
-    assert squeezed(written(MISTRAL, 79)) == "○ mistral-small:…ct-2501-q4_K_M 23.6B Q4_K_M 13.3 32k ollama"
-    assert squeezed(written(MISTRAL, 60)) == "○ mistral-small…t-2501-q4_K_M Q4_K_M 13.3 ollama"
+    fits = FitBadge(Verdict.FITS)
+    assert squeezed(written(MISTRAL, 99, fit=fits)) == (
+        "○ mistral-sma…2501-q4_K_M 23.6B Q4_K_M 13.3 32k tools see fits ollama"
+    )
+    assert squeezed(written(MISTRAL, 79, fit=fits)) == "○ mistral-small…t-2501-q4_K_M 23.6B Q4_K_M 13.3 fits ollama"
+    assert squeezed(written(MISTRAL, 60, fit=fits)) == "○ mistral-small…t-2501-q4_K_M 13.3 fits ollama"
     assert squeezed(written(MISTRAL, 34)) == "○ mistral-sm…501-q4_K_M ollama"
 
 
 def test_the_head_stands_over_the_columns() -> None:
     head = TableHead()
-    for width in (79, 99, 139):
+    for width in (99, 152):
         titles, cells = head.fit(width).plain, written(MISTRAL, width, longest=0)
         for title, cell in (("size GiB", "13.3"), ("context", "32k"), ("params", "23.6B")):
             assert titles.index(title) + len(title) == cells.index(cell) + len(cell)
@@ -87,6 +99,21 @@ def test_signs_tell_the_state() -> None:
     assert written(row("a", active=True), 80).startswith("▸○ a ")
 
 
+def test_whether_it_fits_is_a_badge() -> None:
+    for fit, words in (
+        (None, ""),
+        (FitBadge(Verdict.FITS), "fits"),
+        (FitBadge(Verdict.FITS, loaded=True), "loaded"),
+        (FitBadge(Verdict.FITS_AFTER_EVICTION, evicts=("x",)), "▲ evicts"),
+        (FitBadge(Verdict.PARTLY_ON_CPU), "▲ partly"),
+        (FitBadge(Verdict.DOES_NOT_FIT), "✕ too large"),
+        (FitBadge(Verdict.UNKNOWN), "?"),
+    ):
+        assert squeezed(written(MISTRAL, 60, fit=fit)).removeprefix("○ mistral-small…t-2501-q4_K_M 13.3 ") == (
+            f"{words} ollama".strip()
+        )
+
+
 @pytest.mark.usefixtures("_ascii")
 def test_signs_have_an_ascii_form() -> None:
     text = written(row("a" * 90, loaded=True), 80, selected=True)
@@ -94,7 +121,7 @@ def test_signs_have_an_ascii_form() -> None:
 
 
 def test_unknown_is_a_question_mark_and_never_nothing() -> None:
-    assert squeezed(written(row("a"), 139)) == "○ a ? ? ? ? ? ? - embedded local"
+    assert squeezed(written(row("a"), 152)) == "○ a ? ? ? ? ? ? - embedded local"
     assert [size_cell(n) for n in (None, 0, 1, GIB // 20, GIB // 10, 3 * GIB)] == [
         "?", "0.0", "<0.1", "<0.1", "0.1", "3.0",
     ]  # fmt: skip

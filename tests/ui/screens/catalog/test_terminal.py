@@ -62,9 +62,9 @@ def test_nothing_is_written_while_nothing_changes(terminal: Terminal) -> None:
 
 def test_a_resize_lays_the_columns_out_anew(terminal: Terminal) -> None:
     terminal.resize(80, 24)
-    terminal.wait_for(r"^   name +params  quant +size GiB  context  where$")
+    terminal.wait_for(r"^   name +params  quant +size GiB  fit +where$")
     terminal.resize(160, 50)
-    terminal.wait_for(r"^   name +params  quant +size GiB  context  arch +can +used +where$")
+    terminal.wait_for(r"^   name +params  quant +size GiB  context  arch +can +fit +used +where$")
     terminal.resize(100, 12)
     terminal.wait_gone("tokens of context")
     terminal.wait_for("smollm2-135m")

@@ -10,7 +10,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from venom_tui.core.errors import VenomError
-from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationChanged, RuntimeChanged
+from venom_tui.core.events import ActiveModelChanged, FitsChanged, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.ui.screens.catalog.detail import ModelDetail
 from venom_tui.ui.screens.catalog.filter_line import FilterInput, FilterLine
 from venom_tui.ui.screens.catalog.listing import Listing
@@ -35,6 +35,9 @@ _MOVES = frozenset({"load", "unload"})
 
 _NARROW = 64
 """Cells below which the title has no room for the order in words."""
+
+_RESTS_S = 0.1
+"""Seconds that a list rests before it is asked what of it fits."""
 
 
 class CatalogScreen(ModelVerbs):
@@ -115,6 +118,8 @@ class CatalogScreen(ModelVerbs):
                 self._renew()
             case OperationChanged(operation=operation):
                 self._take_operation(operation)
+            case FitsChanged():
+                self._ask_fits()
             case _:
                 pass
 
@@ -192,6 +197,21 @@ class CatalogScreen(ModelVerbs):
         self._mark()
         self._show_words()
         self._show_detail()
+        self._ask_fits()
+
+    def _ask_fits(self) -> None:
+        """Show whether the models fit whose rows are in sight; of others it is not worked out."""
+        core = self.core
+        if core is not None and self.is_current:
+            start(self, lambda: self._show_fits(core), group="fits", exclusive=True)
+
+    async def _show_fits(self, core: Core) -> None:
+        await asyncio.sleep(_RESTS_S)
+        self._list.show_fits(await core.fits.badges(self._list.seen()))
+
+    def on_model_list_moved(self) -> None:
+        """Show of the rows that came into sight whether they fit."""
+        self._ask_fits()
 
     def _mark(self) -> None:
         self._list.mark(selected=self._listing.selected, busy=frozenset(self._moving.values()))
@@ -301,6 +321,14 @@ class CatalogScreen(ModelVerbs):
             self._show_words()
 
     # ------------------------------------------------------------------ verbs
+
+    def action_fit(self) -> None:
+        """Show whether the model under the cursor fits, and what it takes."""
+        from venom_tui.ui.dialogs.fits import fit_dialog
+
+        row, core = self.row, self.core
+        if row is not None and core is not None:
+            self.app.push_screen(fit_dialog(core, row.model))
 
     def action_look(self) -> None:
         """Look at files and runtimes again."""

@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 
 from textual.content import Content
 
+from venom_tui.core.types.fit import FitBadge
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.ui.screens.catalog.row import Row, abilities, place_of
 from venom_tui.ui.text import gib, literal, relative_time, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.verdicts import FIT_COLUMN, badge
 
 _WIDE = 112
 """Cells from which on there is room for the provider beside the runtime."""
@@ -23,11 +25,13 @@ _NARROW_COLUMNS = (
     Column("context", 7, worth=4, right=True),
     Column("arch", 10, worth=1),
     Column("can", 11, worth=3),
+    FIT_COLUMN,
     Column("used", 9, worth=2, right=True),
     Column("where", 8, worth=9),
 )
 _COLUMNS = (*_NARROW_COLUMNS[:-1], Column("where", 14, worth=9))
 _NAME, _WHERE = 0, len(_COLUMNS) - 1
+_FIT = _COLUMNS.index(FIT_COLUMN)
 _SORTED_BY = {"size": "size GiB"}
 """The name of an order -> the column's title, where they differ."""
 _SIGNS_WIDTH = 3
@@ -69,21 +73,22 @@ class TableHead(Line):
         return Content.styled(title, "bold $foreground" if title == self._sorted_by else "$text-muted")
 
 
-def line(row: Row, width: int, longest: int, *, selected: bool, busy: bool) -> Content:
-    """Return a row in at most so many cells; the longest name has `longest`."""
+def line(row: Row, width: int, longest: int, *, selected: bool, busy: bool, fit: FitBadge | None = None) -> Content:
+    """Return a row in at most so many cells; the longest name has `longest`, `fit` is None while it is not known."""
     columns = _columns_for(width)
     shown = _fit(columns, width, longest)
     widths = dict(shown)
     cells: list[Content] = [Content()] * len(columns)
     for index, text in enumerate(_plain_cells(row), 1):
         cells[index] = literal(text)
+    cells[_FIT] = badge(fit)
     cells[_NAME] = _name(row.model, widths.get(_NAME, width), selected=selected, busy=busy)
     cells[_WHERE] = _where(row.model, widths.get(_WHERE, 0))
     return lay_out(cells, columns, shown)
 
 
 def _plain_cells(row: Row) -> Sequence[str]:
-    """Return params, quant, size, context, arch, can, used."""
+    """Return params, quant, size, context, arch, can, nothing for the fit, used."""
     model = row.model
     return (
         params_cell(row.parameters, model.parameter_size),
@@ -92,6 +97,7 @@ def _plain_cells(row: Row) -> Sequence[str]:
         context_cell(model.context_length),
         model.architecture or "?",
         abilities(model),
+        "",
         "-" if model.last_used is None else relative_time(model.last_used, datetime.now(UTC)),
     )
 
