@@ -24,7 +24,7 @@ from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.runtime import Status, silent
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
-from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.device import GuardSnapshot, LoadedModel
 from venom_tui.core.types.memory import Eviction, Freed, MemoryPlan
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 
@@ -233,8 +233,11 @@ class ModelMemory:
 
         async def before(progress: Progress) -> None:
             snapshot = await self._planner.snapshot()
-            same = [one for one in snapshot.loaded if (one.runtime, one.name) == (held.runtime, held.name)]
-            seen.append(await leaving.look(same[0] if same else held, snapshot))
+            now = _in(snapshot, held)
+            if now is None or now.pid is None:  # what was just loaded has not been measured yet
+                snapshot = await self._guard.snapshot()
+                now = _in(snapshot, held)
+            seen.append(await leaving.look(now or held, snapshot))
             progress.update(bytes_total=seen[0].expected_bytes, vram_before_bytes=_used(snapshot.gpus))
 
         async def after(progress: Progress) -> None:
@@ -301,6 +304,11 @@ class ModelMemory:
     def _held_by(self, one: Eviction) -> LoadedModel | None:
         found = (held for held in self._runtimes.loaded() if (held.runtime, held.name) == (one.runtime, one.name))
         return next(found, None)
+
+
+def _in(snapshot: GuardSnapshot, held: LoadedModel) -> LoadedModel | None:
+    """Return a loaded model as it was seen in a look at the machine."""
+    return next((one for one in snapshot.loaded if (one.runtime, one.name) == (held.runtime, held.name)), None)
 
 
 def _used(gpus: Sequence[object]) -> int | None:
