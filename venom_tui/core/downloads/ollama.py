@@ -242,7 +242,7 @@ _KINDS: tuple[tuple[str, type[VenomError], str, str], ...] = (
         r"first record does not look like a TLS|HTTP response to HTTPS",
         RuntimeRefused,
         "The registry of {model} speaks plain HTTP, which is not taken unasked.",
-        "`--insecure` allows it.",
+        "Pull it once more and allow plain HTTP: `--insecure`, or the key of the dialog.",
     ),
     (
         r"x509|certificate",

@@ -14,6 +14,9 @@ from textual.widgets import Static
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import literal
 
+_AROUND = 6
+"""Lines of the screen beside those of the notice."""
+
 
 class Notice(Dialog[None]):
     """Lines of outside text, each wrapped; enter or esc closes."""
@@ -31,3 +34,7 @@ class Notice(Dialog[None]):
         with VerticalScroll(id="lines"):
             for line in self._lines:
                 yield Static(literal(line) if line else Content())
+
+    def on_resize(self) -> None:
+        """Give the lines what the screen has left: a margin, the border and the keys need the rest."""
+        self.query_one("#lines").styles.max_height = max(3, self.size.height - _AROUND)

@@ -30,7 +30,8 @@ class PullDialog(Dialog["PullPreview"]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "show what it costs", id="pull.enter", tooltip="Ask what it costs; then pull it",
                 priority=True),
-        Binding("ctrl+t", "insecure", "plain HTTP", id="pull.insecure", tooltip="Let the registry speak plain HTTP"),
+        Binding("ctrl+t", "insecure", "plain HTTP", id="pull.insecure", tooltip="Let the registry speak plain HTTP",
+                priority=True),
     ]  # fmt: skip
 
     def __init__(self, core: Core, name: str = "", provider: str | None = None) -> None:
@@ -66,8 +67,14 @@ class PullDialog(Dialog["PullPreview"]):
 
     def action_insecure(self) -> None:
         """Let the registry speak plain HTTP, or not."""
+        self.after_keys(self._turn_insecure)
+
+    def _turn_insecure(self) -> None:
         self._insecure = not self._insecure
         self._preview = None
+        if self._typed and self._typed == self._asked:
+            self._begin(self._typed)
+            return
         text = "The registry may speak plain HTTP." if self._insecure else "The registry must speak HTTPS."
         self._say(Content.styled(text, "$warning" if self._insecure else ""))
 
@@ -83,18 +90,22 @@ class PullDialog(Dialog["PullPreview"]):
             if not preview.short_bytes:
                 self.dismiss(preview)
             return
-        self._asked = name
-        self._say(Content.styled(f"asking {signs().ellipsis}", "$text-muted"))
-        start(self, lambda: self._ask(name), group="preview", exclusive=True)
+        self._begin(name)
 
-    async def _ask(self, name: str) -> None:
+    def _begin(self, name: str) -> None:
+        """Ask what it costs."""
+        self._asked, insecure = name, self._insecure
+        self._say(Content.styled(f"asking {signs().ellipsis}", "$text-muted"))
+        start(self, lambda: self._ask(name, insecure), group="preview", exclusive=True)
+
+    async def _ask(self, name: str, insecure: bool) -> None:
         try:
-            preview = await self._core.models.preview_pull(name, self._provider, insecure=self._insecure)
+            preview = await self._core.models.preview_pull(name, self._provider, insecure=insecure)
         except VenomError as failure:
             if self._typed == name:
                 self._say(_failure(failure))
             return
-        if self._typed == name:
+        if self._typed == name and self._insecure == insecure:
             self._preview = preview
             self._say(numbers(preview))
 

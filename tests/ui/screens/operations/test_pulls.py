@@ -129,6 +129,27 @@ async def test_what_does_not_fit_cannot_be_pulled(opened: Open, hub: Hub, monkey
         assert await states(shown) == {}
 
 
+async def test_plain_http_holds_for_the_question_after_it(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as shown:
+        asked = []
+        preview = shown.core.models.preview_pull
+
+        async def noted(name: str, provider: str | None = None, *, insecure: bool = False) -> object:
+            asked.append((name, insecure))
+            return await preview(name, provider, insecure=insecure)
+
+        monkeypatch.setattr(shown.core.models, "preview_pull", noted)
+        await shown.press("p")
+        await shown.until(lambda: isinstance(shown.app.screen, PullDialog))
+        # All in one go, as a terminal brings what was typed ahead.
+        await shown.pilot.press("ctrl+t", *"org", "slash", "a", "enter")
+        await shown.until_text("to fetch 6 MiB")
+        assert asked == [("org/a", True)]
+        await shown.press("ctrl+t")
+        await shown.until(lambda: len(asked) == 2)
+        assert asked[1] == ("org/a", False), "what was asked is asked again, as it is now"
+
+
 async def test_nothing_is_pulled_read_only(opened: Open) -> None:
     async with opened(VENOM_READ_ONLY="1") as shown:
         await shown.press("p")

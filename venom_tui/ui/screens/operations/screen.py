@@ -45,6 +45,7 @@ class OperationsScreen(SectionScreen):
 
     NAME = "operations"
     AUTO_FOCUS = "OperationRows"
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (24, "-tall"), (40, "-high")]  # noqa: RUF012 (Textual's variable)
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "cancel", "cancel", id="operations.cancel", tooltip="Cancel what runs or waits"),

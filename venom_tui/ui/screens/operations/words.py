@@ -314,7 +314,10 @@ def facts(operation: Operation, now: datetime) -> list[tuple[str, str]]:
 
 
 def pane(operation: Operation, now: datetime, width: int) -> Content:
-    """Return the facts and the words of an operation for the pane below the list, whose text is `width` cells wide."""
+    """Return the words and the facts of an operation for the pane below the list, whose text is `width` cells wide.
+
+    What went wrong and what can be done stands first: a low terminal shows no more than that.
+    """
     lines = [Content()]
     for name, value in facts(operation, now):
         if name == "state":
@@ -324,7 +327,8 @@ def pane(operation: Operation, now: datetime, width: int) -> Content:
             lines.append(fact)
         else:
             lines[-1] = Content.assemble(lines[-1], "   ", fact) if lines[-1].plain else fact
-    return Content("\n").join([*lines, *(literal(text, style) for text, style in _words(operation))])
+    words = [literal(text, style) for text, style in _words(operation)]
+    return Content("\n").join([*words, *lines] if operation.error else [*lines, *words])
 
 
 def _words(operation: Operation) -> list[tuple[str, str]]:
