@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -80,6 +81,34 @@ def test_it_ends_in_order(worker: subprocess.Popen[bytes], demonstration_model: 
         worker.terminate()
     assert worker.wait(20) == 0
     assert worker.stdout.read() == b""
+
+
+def test_many_signals_at_once_end_it_all_the_same(worker: subprocess.Popen[bytes], demonstration_model: Path) -> None:
+    """The death of its parent comes by a signal, by its end of the pipe, and by whoever clears up."""
+    configure(worker, demonstration_model)
+    assert worker.stdin is not None
+    assert worker.stdout is not None
+    assert worker.stdout.readline().startswith(b"READY")
+    for _ in range(200):
+        worker.send_signal(signal.SIGTERM)
+    worker.stdin.close()
+    assert worker.wait(20) in (0, -signal.SIGALRM)
+
+
+def test_it_ends_though_it_answers_somebody_who_does_not_read(
+    worker: subprocess.Popen[bytes], demonstration_model: Path
+) -> None:
+    configure(worker, demonstration_model)
+    assert worker.stdout is not None
+    url = json.loads(worker.stdout.readline().removeprefix(b"READY "))["url"]
+    body = json.dumps({"prompt": "1 2 3", "n_predict": -1, "ignore_eos": True, "stream": True}).encode()
+    head = f"POST /completion HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer key\r\nContent-Length: {len(body)}\r\n\r\n"
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port))) as reader:
+        reader.sendall(head.encode() + body)
+        assert reader.recv(12) == b"HTTP/1.1 200"
+        worker.terminate()
+        assert worker.wait(20) in (0, -signal.SIGALRM)
 
 
 def test_a_closed_stdin_ends_a_load(worker: subprocess.Popen[bytes], demonstration_model: Path) -> None:

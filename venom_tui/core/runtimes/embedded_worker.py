@@ -18,6 +18,8 @@ import threading
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_END_LIMIT_S = 5
+"""More than the parent waits (3 s) before it kills."""
 
 
 def main() -> int:
@@ -31,18 +33,22 @@ def main() -> int:
     if not line:
         return 0
     configuration: dict[str, Any] = json.loads(line)
-    ended = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    # A pipe and no Event: a handler that runs while the main thread waits for an Event would wait for its lock for ever.
+    ended, end = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(end, b"."))
     # During the load the main thread is in C++ and hears nothing, so a closed stdin ends the process at once.
     loading = threading.Event()
     loading.set()
-    threading.Thread(target=_watch_stdin, args=(ended, loading), daemon=True).start()
+    threading.Thread(target=_watch_stdin, args=(end, loading), daemon=True).start()
     os.nice(int(configuration.get("nice", 0)))
     server = _load(configuration)
     loading.clear()
     sys.stdout.write("READY " + json.dumps({"url": server.listening_address}) + "\n")
     sys.stdout.flush()
-    ended.wait()
+    os.read(ended, 1)
+    # llama.cpp may not come to an end, seen where the one who asked was killed: then the kernel ends this process.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(_END_LIMIT_S)
     del server
     return 0
 
@@ -74,12 +80,12 @@ def _load(configuration: dict[str, Any]) -> Any:
     return xllamacpp.Server(params)
 
 
-def _watch_stdin(ended: threading.Event, loading: threading.Event) -> None:
+def _watch_stdin(end: int, loading: threading.Event) -> None:
     while sys.stdin.readline():
         pass
     if loading.is_set():
         os._exit(0)
-    ended.set()
+    os.write(end, b".")
 
 
 def _end_with_parent(parent: int) -> None:
