@@ -108,7 +108,7 @@ class Venom(Terminal):
 
     def log(self) -> str:
         """What the program wrote into its log files."""
-        return "".join(path.read_text() for path in sorted((self.data / "logs").glob("*")))
+        return "".join(path.read_text() for path in sorted((self.data / "logs").glob("*")) if path.is_file())
 
     def quit(self) -> None:
         """Quit, and see that nothing is left and nothing went wrong."""
