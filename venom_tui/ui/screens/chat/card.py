@@ -36,10 +36,15 @@ class CardFacts:
     active: ActiveModel | None = None
     models_dir: Path | None = None
     trouble: tuple[str, ...] = ()
+    better: Sequence[int] = ()
+    """Sizes in bytes of better models that fit this machine."""
 
 
-def card(facts: CardFacts, model_key: str) -> Entry:
-    """Return the card as an entry of the transcript; `model_key` is the key that picks another model."""
+def card(facts: CardFacts, model_key: str, better_key: str) -> Entry:
+    """Return the card as an entry of the transcript.
+
+    `model_key` is the key that picks another model, `better_key` the one that shows better ones for this machine.
+    """
     lines = [*(f"{signs().warning} {text}" for text in facts.trouble)]
     if facts.guard is not None:
         lines.append(_machine(facts.guard))
@@ -49,7 +54,7 @@ def card(facts: CardFacts, model_key: str) -> Entry:
     if facts.models is None:
         lines.append("Looking for models …")
     else:
-        lines.extend(_answering(facts, model_key))
+        lines.extend(_answering(facts, model_key, better_key))
     return Entry(key=CARD_KEY, role="program", title="venom-tui", body="\n".join(lines), plain=True)
 
 
@@ -91,15 +96,24 @@ def _runtime(status: RuntimeStatus) -> str:
     return f"{sign} {name}{version}: {what}"
 
 
-def _answering(facts: CardFacts, model_key: str) -> list[str]:
+def _answering(facts: CardFacts, model_key: str, better_key: str) -> list[str]:
     where = f"A GGUF file in {facts.models_dir} can be picked with {model_key}."
+    better = f"{better_key}   better models that fit this machine{_sizes(facts.better)}"
     if facts.active is None:
-        return [f"{signs().warning} No model is here. {where}"]
+        return [f"{signs().warning} No model is here. {where}", better]
     if not facts.active.demonstration:
         return [f"Answering: {facts.active.name}, {facts.active.reason}.   {model_key} another model"]
     return [
         f"Answering: {facts.active.name}, a demonstration model (135M, often wrong): {facts.active.reason}.",
         "It can do, for example (up brings them into the prompt):",
         *(f"  “{prompt}”" for prompt in DEMONSTRATION_PROMPTS),
+        better,
         where,
     ]
+
+
+def _sizes(better: Sequence[int]) -> str:
+    if not better:
+        return ""
+    least, most = (f"{size / 1e9:.1f}" for size in (min(better), max(better)))
+    return f" ({least} GB)" if least == most else f" ({least} to {most} GB)"

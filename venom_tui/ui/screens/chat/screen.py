@@ -145,6 +145,14 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
             )
             self.show_options()
             self.renew_meter()
+            await self._renew_better(core)
+
+    async def _renew_better(self, core: Core) -> None:
+        """Find out, once, how large the models are that would be better than the demonstration model."""
+        found = self._facts
+        if self._card_shown and not found.better and (found.active is None or found.active.demonstration):
+            better = await core.fits.better(found.models or ())
+            self._set_facts(better=tuple(one.size_bytes for one in better))
 
     async def _load_history(self) -> None:
         """Let up and down go through what was asked, and through what the demonstration model can do."""
@@ -175,7 +183,7 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
     def show_card(self) -> None:
         """Show the card under what is there."""
         self._card_shown = True
-        self.transcript.put_last(card(self._facts, self.key_of("app.model")))
+        self.transcript.put_last(card(self._facts, self.key_of("app.model"), self.key_of("app.better")))
 
     def hide_card(self) -> None:
         """Take the card away: the conversation goes on."""
