@@ -22,6 +22,7 @@ class Notice(Dialog[None]):
     """Lines of outside text, each wrapped; enter or esc closes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "no", "close", id="dialog.no", tooltip="Close without doing anything"),
         Binding("enter", "no", "close", show=False, id="notice.close", tooltip="Close"),
     ]
 

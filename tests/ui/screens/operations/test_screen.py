@@ -91,7 +91,7 @@ async def test_groups_in_every_size(opened: Open, data_dir: Path, columns: int, 
         assert lines[2].startswith("── Running 1 ──") and "enter details  x cancel" in lines[-1]
         assert "50 % 5.0 of 10.0 GiB" in shown.line("model-run")
         assert "layer 1 of 5" in shown.text and "── Queued 1 ──" in shown.text
-        assert "failed after 4.1 s" in shown.line("model-bad")
+        assert "failed no space" in shown.line("model-bad")
         assert "interrupted after 4.1 s" in shown.line("model-cut")
 
 

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 
+from venom_tui.core.types.operation import OperationState
 from venom_tui.ui.screens.operations.ledger import Group, Ledger
 from venom_tui.ui.screens.operations.words import has_second_line, line, second_line
 from venom_tui.ui.widgets.live_rows import LiveRows, still
@@ -46,7 +47,8 @@ class OperationRows(LiveRows):
         self._titles = {}
         for group, ids in groups.items():
             if ids or group is Group.RUNNING:
-                self._title(keys, group, len(ids))
+                paused = sum(self._is_paused(key) for key in ids) if group is Group.RUNNING else 0
+                self._title(keys, group, len(ids) - paused, paused)
             if group is Group.HISTORY:
                 keys.extend(ids)
                 continue
@@ -59,14 +61,19 @@ class OperationRows(LiveRows):
                 keys.append(still(_NOTHING))
         self.show(keys, lambda index, width: self._line(keys, index, width))
 
-    def _title(self, keys: list[str], group: Group, count: int) -> None:
+    def _is_paused(self, operation_id: str) -> bool:
+        operation = self.ledger.get(operation_id)
+        return operation is not None and operation.state is OperationState.PAUSED
+
+    def _title(self, keys: list[str], group: Group, count: int, paused: int = 0) -> None:
         key = still(_TITLE + group.value)
         keys.append(key)
         ended, words = self.ledger.ended, self.ledger.words
         shown = f"{count:,}"
         if group is Group.HISTORY and ended is not None and (words or ended > count):
             shown = f"{count:,} of {max(ended, count):,}"
-        self._titles[key] = f"{group.value} {shown}" if count else group.value
+        title = f"{group.value} {shown}" if count else group.value
+        self._titles[key] = f"{title}, {paused:,} paused" if paused else title
 
     def _line(self, keys: Sequence[str], index: int, width: int) -> Content:
         key = keys[index]

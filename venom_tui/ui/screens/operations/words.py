@@ -15,6 +15,8 @@ from venom_tui.ui.widgets.figures import bar_of
 
 _S = OperationState
 _PULLING = frozenset({"pull", "import", "copy"})
+_NARROW = 94
+"""Cells below which the line of a running operation has no room for everything."""
 _LONGEST_WAIT = timedelta(days=2)
 """Beyond that an estimate of what is left says nothing."""
 
@@ -44,7 +46,10 @@ def line(operation: Operation, width: int, now: datetime, in_front: Operation | 
 
 def second_line(operation: Operation, width: int) -> Content:
     """Return what a running operation with a bar is doing, under its line, and where."""
-    words = [operation.message, _where(operation)]
+    moved = operation.rate_bytes_per_s
+    # Where the line has no room for the rate it stands here.
+    narrow = "" if moved is None or width - 2 >= _NARROW else rate(moved)
+    words = [narrow, operation.message, _where(operation)]
     text = literal(" · ".join(filter(None, words)), "$text-muted")
     return Content.assemble(" " * 14, text.truncate(max(0, width - 15), ellipsis=True))
 
@@ -78,7 +83,7 @@ def _history_columns(room: int) -> tuple[Column, ...]:
 
 @lru_cache(maxsize=8)
 def _progress_columns(room: int) -> tuple[Column, ...]:
-    narrow = room < 94
+    narrow = room < _NARROW
     bar_width = 8 if narrow else 14 if room < 136 else 30
     return (
         Column("", 1, worth=9),
@@ -121,7 +126,10 @@ def _outcome(operation: Operation) -> Content:
             return Content(" · ".join([*parts, *_gains(operation)]) or "done")
         case _S.FAILED:
             why = literal(operation.error or "no reason was given")
-            return Content.assemble((f"failed{far}", "$error"), "  ", why)
+            # How long it took says less than the words for which there is little room.
+            return Content.assemble(
+                (f"failed{far}" if share_of(operation) is not None else "failed", "$error"), "  ", why
+            )
         case _S.INTERRUPTED:
             return Content.assemble((f"interrupted{far}", "$warning"), "  its venom-tui ended")
     return Content(f"cancelled{far}")
