@@ -178,5 +178,5 @@ class FakeOllama:
         """Load a model, as another client of it would."""
         self.loads.append((name, context))
         row = recorded_lines("ps-loaded-cpu")[0]["models"][1] | {"name": name, "model": name}
-        row |= {"context_length": context, **({"expires_at": _FOREVER} if forever else {}), **other}
+        row |= {"context_length": context, "expires_at": _FOREVER if forever else _expiry(300), **other}
         self.loaded[name] = row
