@@ -11,12 +11,15 @@ from venom_tui.ui.screens.catalog.listing import Listing
 from venom_tui.ui.screens.catalog.order import SORTS, in_order
 from venom_tui.ui.screens.catalog.row import Row, abilities, order_of, parameters_of, renewed
 
+TOOLS, CHAT = ("completion", "tools"), ("completion",)
 ROWS = [
-    row("b2", size_bytes=3 * GIB, parameter_size="8.0B", quantization="Q8_0", context_length=2048, architecture="z"),
+    row("b2", size_bytes=3 * GIB, parameter_size="8.0B", quantization="Q8_0", context_length=2048, architecture="z",
+        capabilities=TOOLS),
     row("b10", size_bytes=1 * GIB, parameter_size="135M", quantization="Q4_0", context_length=4096, loaded=True),
     row("A1", size_bytes=None, loaded=None),
-    row("c", size_bytes=2 * GIB, parameter_size="1T", quantization="Q10", context_length=1024, architecture="a1"),
-]
+    row("c", size_bytes=2 * GIB, parameter_size="1T", quantization="Q10", context_length=1024, architecture="a1",
+        capabilities=CHAT),
+]  # fmt: skip
 
 
 def listing() -> Listing:
@@ -42,6 +45,7 @@ def test_it_begins_by_name_with_numbers_as_numbers() -> None:
         ("size", "b10 c b2 A1", "b2 c b10 A1"),
         ("context", "c b2 b10 A1", "b10 b2 c A1"),
         ("arch", "c b2 A1 b10", "b2 c A1 b10"),
+        ("can", "c b2 A1 b10", "b2 c A1 b10"),
         ("where", "A1 b2 b10 c", "A1 b2 b10 c"),
         ("loaded", "b10 b2 c A1", "b2 c b10 A1"),
     ],

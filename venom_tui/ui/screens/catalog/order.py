@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
-from venom_tui.ui.screens.catalog.row import Row, order_of
+from venom_tui.ui.screens.catalog.row import Row, abilities, order_of
 
 Value = tuple[str, ...] | str | float | int | None
 
@@ -31,6 +31,11 @@ def _ago(moment: datetime | None) -> float | None:
     return None if moment is None else -moment.timestamp()
 
 
+def _able(row: Row) -> str | None:
+    text = abilities(row.model)
+    return None if text == "?" else text
+
+
 def _order(text: str | None) -> str | None:
     return None if text is None else order_of(text)
 
@@ -42,6 +47,7 @@ SORTS = (
     Sort("size", "smallest first", "largest first", lambda row: row.model.size_bytes),
     Sort("context", "shortest first", "longest first", lambda row: row.model.context_length),
     Sort("arch", "a to z", "z to a", lambda row: _order(row.model.architecture)),
+    Sort("can", "a to z", "z to a", _able),
     Sort("where", "a to z", "z to a", lambda row: (row.model.runtime, row.model.provider)),
     Sort("used", "latest first", "longest ago first", lambda row: _ago(row.model.last_used)),
     Sort(
