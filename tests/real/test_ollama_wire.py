@@ -203,3 +203,17 @@ async def test_it_thinks_and_calls_as_was_recorded(ollama: OllamaFactory) -> Non
             assert [(call.name, call.arguments) for call in called] == [("get_weather", '{"city": "Bern"}')]
     finally:
         await pool.close()
+
+
+async def test_an_answer_that_repeats_itself_is_given_up_without_a_last_line(ollama: OllamaFactory) -> None:
+    pool = HttpPool()
+    nines: dict[str, object] = {"type": "string", "pattern": "^9{90}$"}
+    request = ChatRequest(NAME, (ChatMessage("user", "Hello"),), schema=nines)
+    try:
+        async with ollama() as server:
+            client = OllamaClient(pool, server.url, who="Ollama")
+            chunks = [chunk async for chunk in client.chat(request, {"temperature": 0, "num_predict": 120})]
+    finally:
+        await pool.close()
+    assert chunks[-1].finish_reason == "repetition"
+    assert 20 < "".join(chunk.content for chunk in chunks).count("9") < 90

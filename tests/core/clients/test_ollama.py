@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.clients.wires import OLLAMA
 from tests.ollama import FakeOllama, recorded_lines, recorded_text, replays, says
 from tests.servers import Script, Server, head, sends, serving
 from venom_tui.core.clients.http import HttpPool
@@ -381,3 +382,15 @@ def test_moments_as_go_writes_them(text: object, moment: datetime | None, foreve
 
 def test_the_recordings_hold_what_they_are_said_to() -> None:
     assert json.loads(recorded_lines("chat-prompt-over-context-no-truncate")[0]["error"])["error"]["n_ctx"] == 512
+
+
+async def test_an_answer_that_it_gives_up_since_it_repeats_itself_is_no_cut_one(
+    fake: FakeOllama, client: OllamaClient
+) -> None:
+    # As a real 0.33 ended one (tests/real/test_ollama_wire.py): no last line, the same piece 31 times.
+    fake.chat = sends(OLLAMA.head() + OLLAMA.piece("Well") + 31 * OLLAMA.piece(" na"))
+    chunks = await asked(client)
+    assert ("".join(chunk.content for chunk in chunks), chunks[-1].finish_reason) == ("Well" + 31 * " na", "repetition")
+    fake.chat = sends(OLLAMA.head() + 30 * OLLAMA.piece(" na"))
+    with pytest.raises(CutStream):
+        await asked(client)

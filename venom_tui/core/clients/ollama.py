@@ -20,6 +20,7 @@ import httpx
 
 from venom_tui.core.clients.http import HttpPool, error_of_words, read_body, read_json, server_words, status_error
 from venom_tui.core.clients.ndjson import NdjsonDecoder
+from venom_tui.core.clients.repeats import Repeats
 from venom_tui.core.clients.server import ServerClient
 from venom_tui.core.errors import BadAnswer, CutStream, RuntimeFailure
 from venom_tui.core.sanitize import sanitize_line
@@ -169,11 +170,15 @@ class OllamaClient(ServerClient):
                 yield chunk
 
     async def _chunks(self, response: httpx.Response) -> AsyncGenerator[ChatChunk, None]:
+        repeats = Repeats()
         async for line in self.lines(response):
             chunk, done = self._chunk(line)
-            yield chunk
+            yield repeats.take(chunk)
             if done:
                 return
+        if repeats.given_up:
+            yield ChatChunk(finish_reason="repetition")
+            return
         raise CutStream(f"{self.who} ended its answer in the middle.")
 
     async def lines(self, response: httpx.Response) -> AsyncGenerator[dict[str, Any], None]:

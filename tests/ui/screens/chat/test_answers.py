@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.ollama import FakeOllama
 from tests.openai import plain, vllm
-from tests.servers import Exchange, answer, piece, sends, serving
+from tests.servers import Exchange, answer, head, piece, sends, serving
 from tests.ui.screens.chat.conftest import OpenChat
 from tests.ui.screens.chat.support import call, streamed, thought, words
 
@@ -138,3 +138,21 @@ async def test_again_takes_the_place_of_the_answer(chat: OpenChat) -> None:
         await shown.until_text("The second.")
         assert words(await shown.answered()) == ["user: hello", "assistant: The second."]
         assert "The first." not in shown.text
+
+
+async def test_two_that_failed_stand_in_their_order(chat: OpenChat) -> None:
+    fake = plain("one")
+    texts = iter(["The first bit", "The second bit"])
+
+    async def chatting(exchange: Exchange) -> None:
+        await sends(head() + piece(next(texts)))(exchange)
+
+    fake.paths["POST /v1/chat/completions"] = chatting
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("hello")
+        await shown.answered()
+        await shown.press("ctrl+r")
+        await shown.answered(2)
+        await shown.until_text("2 of 2, goes on")
+        places = [shown.text.index(words) for words in ("The first bit", "The second bit")]
+        assert places == sorted(places) and shown.text.index("1 of 2") < places[0] < shown.text.index("2 of 2")

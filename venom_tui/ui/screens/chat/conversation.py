@@ -314,9 +314,18 @@ class Conversation:
             elif message.id not in there:
                 self.transcript.remove_entry(message.id)
         self._not_stored -= there
-        for entry in self._entries(messages):
-            self.transcript.put_last(entry)
+        self._put(self._entries(messages))
         self.messages = tuple(messages)
+
+    def _put(self, entries: Sequence[Entry]) -> None:
+        """Show entries anew, those that are new at the end; all anew where that would not be their order."""
+        order = [entry.key for entry in entries]
+        shown = [key for key in self.transcript.keys if key in order]
+        if order[: len(shown)] != shown:  # an answer that was asked for again stays beside the new one, which failed
+            self.transcript.set_entries(entries)
+            return
+        for entry in entries:
+            self.transcript.put_last(entry)
 
     def measure(self) -> str:
         """Return how many messages the session has."""

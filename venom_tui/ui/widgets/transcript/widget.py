@@ -60,6 +60,11 @@ class Transcript(HistoryWindow, can_focus=True):
         self._follow_now(True)
         self._settle()
 
+    @property
+    def keys(self) -> list[str]:
+        """The keys of all entries, in their order."""
+        return [view.entry.key for view in self._history.views]
+
     def append(self, entry: Entry) -> None:
         """Add an entry at the end."""
         self._add(View(entry, self._width))
