@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli import model_files, model_fit, model_memory, model_offers, model_parameters, model_pull
+from venom_tui.cli import (
+    model_files,
+    model_fit,
+    model_memory,
+    model_offers,
+    model_parameters,
+    model_pull,
+    model_versions,
+)
 from venom_tui.cli.model_details import details_lines, repository_lines, show_data, state_of
 from venom_tui.cli.options import json_option, provider_option, runtime_option
 from venom_tui.cli.output import or_unknown, show, size, table
@@ -29,7 +37,7 @@ def command() -> None:
     """See the models of this machine, find others, choose the one that answers, tune it."""
 
 
-for part in (model_files, model_fit, model_memory, model_offers, model_parameters, model_pull):
+for part in (model_files, model_fit, model_memory, model_offers, model_parameters, model_pull, model_versions):
     part.add_to(command)
 
 

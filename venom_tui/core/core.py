@@ -24,6 +24,7 @@ from venom_tui.core.models.outside import Outside
 from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.models.pulls.service import Pulls
 from venom_tui.core.models.registry import ModelRegistry
+from venom_tui.core.models.versions.service import VersionService
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.operations.worker import spawn
 from venom_tui.core.owner import Owner
@@ -39,6 +40,7 @@ from venom_tui.core.store.held import HeldStore
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.store.versions import VersionStore
 from venom_tui.core.store.watch import StoreWatch
 from venom_tui.core.types.operation import Operation, OperationState
 
@@ -67,6 +69,7 @@ class Core:
     fits: FitService
     limits: LimitWatch
     servers: ServerControl
+    versions: VersionService
     chat: Orchestrator
     database: Database
 
@@ -124,6 +127,10 @@ class Core:
         self.servers = ServerControl(settings, pool, self.operations, events, self.runtimes, self.fits)
         await self.servers.start_watching()
         stack.push_async_callback(self.servers.close)
+        self.versions = VersionService(
+            settings, VersionStore(self.database), self._settings_store, self.models, self.runtimes, self.operations,
+            self.fits,
+        )  # fmt: skip
         marks = Marks(HeldStore(self.database), self.runtimes)
         planner = Planner(settings, self.runtimes, self.fits, self.guard, marks)
         self.models.memory = ModelMemory(

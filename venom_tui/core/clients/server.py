@@ -106,6 +106,27 @@ class ServerClient:
             finally:
                 await cancel_safe_close(response)
 
+    async def give(self, path: str, pieces: AsyncIterator[bytes], length: int) -> None:
+        """Post a file of so many bytes, however long that takes.
+
+        Raises:
+            RuntimeFailure: what the server did or said.
+        """
+        client = self._pool.client_for(self.base_url)
+        headers = {**self._headers, "content-type": "application/octet-stream", "content-length": str(length)}
+        async with self._translated():
+            timeout = httpx.Timeout(http.FIRST_BYTE_TIMEOUT_S, connect=http.CONNECT_TIMEOUT_S)
+            request = client.build_request(
+                "POST", self.base_url + path, headers=headers, content=pieces, timeout=timeout
+            )
+            response = await client.send(request, stream=True)
+            try:
+                said = await read_body(response, self.who)
+                if not response.is_success:
+                    raise status_error(response, said, self.who)
+            finally:
+                await cancel_safe_close(response)
+
     @asynccontextmanager
     async def streamed(
         self, path: str, body: Mapping[str, object], *, accept: str = "*/*"

@@ -218,6 +218,36 @@ _HELD = """CREATE TABLE held (
     PRIMARY KEY (endpoint, model)
 ) WITHOUT ROWID"""
 
+
+def m007_versions(db: sqlite3.Connection) -> None:
+    """Versions of models, and when each was active."""
+    for statement in _VERSIONS:
+        db.execute(statement)
+
+
+_VERSIONS = (
+    """CREATE TABLE model_versions (
+        name TEXT PRIMARY KEY,
+        model TEXT NOT NULL,
+        runtime TEXT NOT NULL,
+        created_at TEXT NOT NULL,
+        parameters TEXT NOT NULL,
+        template TEXT NOT NULL,
+        adapter TEXT NOT NULL,
+        note TEXT NOT NULL,
+        made TEXT NOT NULL
+    ) WITHOUT ROWID""",
+    """CREATE TABLE model_activations (
+        number INTEGER PRIMARY KEY,
+        runtime TEXT NOT NULL,
+        model TEXT NOT NULL,
+        version TEXT NOT NULL,
+        at TEXT NOT NULL,
+        parameters TEXT NOT NULL,
+        undone INTEGER NOT NULL DEFAULT 0
+    )""",
+)
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_first,
     m002_content,
@@ -225,6 +255,7 @@ MIGRATIONS: tuple[Migration, ...] = (
     m004_shared_operations,
     m005_estimates,
     m006_held,
+    m007_versions,
 )
 """Never change or remove one that was released; append."""
 

@@ -1,0 +1,240 @@
+"""Registers versions of models, makes one active, goes back, and compares what was measured."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from venom_tui.core.clients.ollama_create import create, digest_of, upload
+from venom_tui.core.errors import ModelInUse, NotFound, OperationRefused, ReadOnly, UsageError
+from venom_tui.core.models.fit.service import FitService
+from venom_tui.core.models.manager import ModelManager
+from venom_tui.core.models.parameters import parse_parameter
+from venom_tui.core.models.versions.figures import differences, figures
+from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.runtimes.controller import LlmServerController
+from venom_tui.core.runtimes.ollama import OllamaRuntime
+from venom_tui.core.sanitize import sanitize_line
+from venom_tui.core.settings import Settings
+from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.store.versions import Activation, VersionStore
+from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.request import GenerationParameters
+from venom_tui.core.types.version import Comparison, ModelVersion, VersionFigures
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}\Z")
+_LONGEST_TEMPLATE = 64 * 1024
+_PREFIX = "venom-"
+# Inside the class `list` is the method.
+Versions: TypeAlias = list[ModelVersion]
+
+
+class VersionService:
+    """The versions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: VersionStore,
+        saved: SettingsStore,
+        models: ModelManager,
+        runtimes: LlmServerController,
+        operations: OperationRunner,
+        fits: FitService,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._saved = saved
+        self._models = models
+        self._runtimes = runtimes
+        self._operations = operations
+        self._fits = fits
+
+    async def list(self, model: str | None = None) -> Versions:
+        """Return the versions, newest first; of one base model where that is named."""
+        return [one for one in await self._store.all() if model in (None, one.model)]
+
+    async def get(self, name: str) -> ModelVersion:
+        """Return a version.
+
+        Raises:
+            NotFound: there is none of this name.
+        """
+        for one in await self._store.all():
+            if one.name == name:
+                return one
+        raise NotFound(
+            f"There is no version {sanitize_line(name, 60)!r}.", hint="`venom-tui models versions list` shows all."
+        )
+
+    async def register(
+        self,
+        name: str,
+        model: str,
+        runtime: str | None = None,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        template: str = "",
+        adapter: str = "",
+        note: str = "",
+    ) -> ModelVersion:
+        """Keep a version under a name; without parameters with those that are saved for the model now.
+
+        A template or an adapter makes a model of its own in an Ollama, which shares the base's weights.
+
+        Raises:
+            UsageError: the name is taken or not legal, a parameter is wrong, or a template or adapter is not taken.
+            ModelNotFound, AmbiguousModel: see `ModelManager.find`.
+            RuntimeFailure: the runtime did not make it.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable()
+        if not _NAME.match(name):
+            raise UsageError(
+                f"{sanitize_line(name, 60)!r} is no name for a version.",
+                hint="1 to 40 of a-z, 0-9, dots, dashes and underscores.",
+            )
+        if any(one.name == name for one in await self._store.all()):
+            raise UsageError(f"There is a version {name} already.", hint="Remove it first, or choose another name.")
+        if len(template) > _LONGEST_TEMPLATE:
+            raise UsageError(f"The template has more than {_LONGEST_TEMPLATE:,} characters.")
+        base = await self._models.find(model, runtime)
+        if parameters is None:
+            chosen = await self._saved.parameters(base.runtime, base.name)
+        else:
+            values: dict[str, Any] = {key: parse_parameter(key, text) for key, text in parameters.items()}
+            chosen = GenerationParameters(**values)
+        made = ""
+        if template or adapter:
+            made = await self._make(name, base, template, Path(adapter).expanduser() if adapter else None)
+        version = ModelVersion(
+            name, base.name, base.runtime, datetime.now(UTC), chosen, template, adapter, sanitize_line(note, 200), made
+        )
+        await self._store.save(version)
+        return version
+
+    async def _make(self, name: str, base: ModelInfo, template: str, adapter: Path | None) -> str:
+        runtime = self._runtimes.runtime(base.runtime)
+        if not isinstance(runtime, OllamaRuntime):
+            raise UsageError(
+                f"{base.name} of {base.runtime} takes no other template or adapter while it runs.",
+                hint="Ollama does; a vLLM and a llama-server are started with theirs (config.toml).",
+            )
+        digest = None if adapter is None else await asyncio.to_thread(digest_of, adapter)
+        made = f"{_PREFIX}{name}:latest"
+        if any(one.name == made for one in runtime.models()):
+            raise UsageError(
+                f"{runtime.id} has a model {made} already.", hint="Choose another name; that one is left as it is."
+            )
+        client = runtime.client
+
+        async def work(progress: Progress) -> None:
+            def told(text: str) -> None:
+                progress.update(message=text)
+                progress.log(text)
+
+            given = None
+            if adapter is not None and digest is not None:
+                told(f"giving {adapter.name} to Ollama")
+                await upload(client, adapter, digest)
+                given = (adapter.name, digest)
+            await create(client, made, base.name, template=template, adapter=given, told=told)
+
+        await self._operations.run("create", made, work, runtime=base.runtime)
+        await self._runtimes.look(base.runtime)
+        return made
+
+    async def activate(self, name: str) -> ModelVersion:
+        """Let a version answer from now on: its model becomes the active one, with its parameters.
+
+        Raises:
+            NotFound: there is none of this name.
+            ModelNotFound, LoadFailed: its model is gone or cannot be used.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable()
+        version = await self.get(name)
+        before = await self._saved.parameters(version.runtime, version.answers)
+        await self._models.choose(version.answers, version.runtime)
+        await self._saved.save_parameters(version.runtime, version.answers, version.parameters)
+        now = datetime.now(UTC)
+        await self._store.activated(Activation(version.runtime, version.model, version.name, now, before))
+        return replace(version, active=True)
+
+    async def roll_back(self, model: str | None = None, runtime: str | None = None) -> ModelVersion | None:
+        """Go back to what was before the last activation, of one model or of whichever came last; return that version.
+
+        None: the base model as it was before any version of it was active.
+
+        Raises:
+            OperationRefused: no version was made active.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable()
+        done = [
+            one
+            for one in await self._store.activations()
+            if not one.undone and model in (None, one.model) and runtime in (None, one.runtime)
+        ]
+        if not done:
+            raise OperationRefused(
+                "There is nothing to go back to: no version was made active.",
+                hint="`models versions activate` makes one.",
+            )
+        last = done[-1]
+        known = {one.name: one for one in await self._store.all()}
+        left = known.get(last.version)
+        if left is not None:
+            await self._saved.save_parameters(left.runtime, left.answers, last.parameters)
+        earlier = [one for one in done[:-1] if (one.runtime, one.model) == (last.runtime, last.model)]
+        back = known.get(earlier[-1].version) if earlier else None
+        await self._models.choose(last.model if back is None else back.answers, last.runtime)
+        if back is not None:
+            await self._saved.save_parameters(back.runtime, back.answers, back.parameters)
+        await self._store.taken_back(last, "" if back is None else back.name, datetime.now(UTC))
+        return None if back is None else replace(back, active=True)
+
+    async def remove(self, name: str) -> ModelVersion:
+        """Forget a version, and the model that was made for it.
+
+        Raises:
+            NotFound: there is none of this name.
+            ModelInUse: it is active.
+            RuntimeFailure: the runtime did not remove its model.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable()
+        version = await self.get(name)
+        if version.active:
+            raise ModelInUse(f"Version {name} is active.", hint="Roll back, or activate another one first.")
+        runtime = self._runtimes.find(version.runtime)
+        if version.made and isinstance(runtime, OllamaRuntime):
+            if any(one.name == version.made for one in runtime.models()):
+                await runtime.client.delete(version.made)
+            await self._runtimes.look(version.runtime)
+        await self._store.remove(name)
+        return version
+
+    async def figures(self, version: ModelVersion) -> VersionFigures:
+        """Return what was measured while a version was active."""
+        traces = await self._store.traces(version.runtime, version.answers)
+        return figures(version, await self._store.activations(), traces, self._fits.records())
+
+    async def compare(self, first: str, second: str) -> Comparison:
+        """Return two versions with what was measured of each.
+
+        Raises:
+            NotFound: there is none of one of these names.
+        """
+        one, other = await self.get(first), await self.get(second)
+        measured = await self.figures(one), await self.figures(other)
+        return Comparison(one, other, *measured, differences(*measured))
+
+    def _check_writable(self) -> None:
+        if self._settings.flag("VENOM_READ_ONLY"):
+            raise ReadOnly("venom-tui runs read-only: versions stay as they are.", hint="Start it without --read-only.")
