@@ -121,3 +121,13 @@ def test_settings_of_sizes() -> None:
     for name in ("VENOM_KEEP_FREE_RAM", "VENOM_KEEP_FREE_VRAM"):
         with pytest.raises(UsageError, match="a size such as"):
             Settings({"environment": {name: "some"}})
+
+
+def test_a_profile_needs_no_address(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text('[runtimes.box]\n[runtimes.box.profile]\nmodel = "a/b"')
+    (table,) = read_runtimes(path)
+    assert (table.url, table.kind) == ("", "vllm")
+    path.write_text('[runtimes.box]\ncommand = ["a"]')
+    with pytest.raises(UsageError, match="has no url"):
+        read_runtimes(path)

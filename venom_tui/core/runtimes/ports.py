@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 from pathlib import Path
@@ -49,20 +50,18 @@ def _read(path: Path) -> int | None:
     return port if 1024 <= port <= 65_535 else None
 
 
-def _keep(path: Path, port: int) -> int | None:
-    """Write the port where none is written yet; return the one that stands there, None where none can."""
+def _keep(path: Path, port: int) -> int:
+    """Write the port where none is written yet, by one at a time; return the one that counts."""
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Linked into place as a whole: two that choose at once get the same, and nobody reads a half.
-        mine = path.with_name(f"{path.name}.{os.getpid()}")
-        mine.write_text(f"{port}\n", encoding="ascii")
-        mine.chmod(0o600)
-        try:
-            os.link(mine, path)
-        except FileExistsError:
-            pass
-        finally:
-            mine.unlink(missing_ok=True)
+        with os.fdopen(os.open(path.with_name("ports.lock"), os.O_RDWR | os.O_CREAT, 0o600)) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            known = _read(path)
+            if known is not None:
+                return known
+            new = path.with_name(f"{path.name}.new")
+            new.write_text(f"{port}\n", encoding="ascii")
+            new.replace(path)
     except OSError:
-        return port
-    return _read(path)
+        pass  # then it is chosen anew each time
+    return port
