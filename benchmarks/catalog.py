@@ -31,6 +31,7 @@ from benchmarks.answer import probe
 from benchmarks.figures import Figures, median, percentile
 from benchmarks.meter import Meter
 from tests.terminal.harness import REPOSITORY
+from venom_tui.ui.screens.catalog.order import SORTS
 
 MODELS = 10_000
 _FAMILIES = ("llama", "qwen3", "gemma3", "mistral", "phi4", "granite", "falcon", "smollm2", "deepseek", "command-r")
@@ -275,7 +276,7 @@ def keystrokes(figures: Figures, terminal: Meter) -> None:
     figures.most("of the filter, 95th percentile", percentile(taken, 0.95), 25, "ms", note=note)
     figures.tell("median, worst", f"{median(taken):.1f} ms, {max(taken):.1f} ms")
     keys = Keys(terminal)
-    for _ in range(9):
+    for _ in SORTS:
         keys.press("s", wait=0.4)
     taken = keys.taken()
     figures.most("sorting by the next column, worst", max(taken), 100, "ms", note=f"median {median(taken):.0f}")

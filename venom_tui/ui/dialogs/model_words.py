@@ -134,7 +134,9 @@ def removal_lines(plan: Removal) -> list[str]:
     if len(plan.items) > 12:
         lines.append(f"and {len(plan.items) - 12:,} more")
     if plan.frees_bytes is not None:
-        total = f"Frees {_exact(plan.frees_bytes)}; what others share stays."
+        alone = sum(item.frees_bytes or 0 for item in plan.items)
+        together = " together: what they share goes with the last of them" if alone < plan.frees_bytes else ""
+        total = f"Frees {_exact(plan.frees_bytes)}{together}; what others share stays."
     else:
         total = f"Frees at most {size(plan.at_most_bytes)}: how much others share is not known here."
     return [*lines, "", total, "They are gone for good."]

@@ -301,3 +301,8 @@ def test_what_a_removal_costs() -> None:
     assert total == "Frees 1 MiB (1,048,576 bytes); what others share stays." and last == "They are gone for good."
     unknown = removal_lines(Removal((item,) * 20, None, at_most_bytes=3 * 2**30))
     assert "and 8 more" in unknown and "Frees at most 3.0 GiB" in unknown[-2]
+    both = removal_lines(Removal((item, item), 2**31))
+    assert both[-2] == (
+        "Frees 2.0 GiB (2,147,483,648 bytes) together: what they share goes with the last of them; "
+        "what others share stays."
+    )
