@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,8 @@ async def core_of(folder: Path, server: OllamaServer, **values: object) -> Async
 async def call(server: OllamaServer, path: str, **body: Any) -> dict[str, Any]:
     """Ask as another client of the server would."""
     async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
-        answer = await (client.post if body else client.get)(f"{server.url}{path}", **({"json": body} if body else {}))
+        url = f"{server.url}{path}"
+        answer = await (client.post(url, json=body) if body else client.get(url))
         found: dict[str, Any] = answer.json()
         return found
 
@@ -242,8 +244,6 @@ async def test_what_others_loaded_asks_by_itself_and_a_failed_load_is_taken_back
         plan = await core.models.memory.plan("switch", broken)
         victim = core.models.memory._planner.eviction(held(core, ONE), "a test")
         assert (victim.ours, victim.pinned) == (False, True)
-        from dataclasses import replace
-
         forced = replace(plan, evicts=(victim,))
         with pytest.raises(NeedsYes, match="loaded by others, pinned"):
             await core.models.carry_out(forced, yes=True)

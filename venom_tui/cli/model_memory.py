@@ -186,7 +186,8 @@ async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, qu
             note(f"venom-tui: {changed.message}")
             plan = changed.plan
             if plan.quiet:
-                confirm(f"{plan.kind.capitalize()} {plan.name} all the same?", yes=False)
+                verb = "Switch to" if plan.kind == "switch" else "Load"
+                confirm(f"{verb} {plan.name} all the same?", yes=False)
         else:
             return
     raise PlanChanged(f"{plan.name} was not loaded: others change what is loaded again and again.")

@@ -178,3 +178,25 @@ async def test_opposite_switches_of_two_clients(
                 active = await core.models.active()
                 assert active is not None and active.name == wanted
                 assert core.settings.text("VENOM_PREVIOUS_MODEL") == other
+
+
+async def test_a_load_in_one_runtime_does_not_wait_for_a_switch_that_waits_for_it(
+    tmp_path: Path, fake: FakeOllama, ollama: Server
+) -> None:
+    """Both change what is loaded at the same moment; each evicts where the other one loads."""
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.models.load(ONE)
+        memory = core.models.memory
+        plans = [await core.models.plan("switch", TWO), await core.models.plan("load", THREE)]
+        (held,) = core.runtimes.loaded()
+        evicting = replace(plans[0], evicts=(memory._planner.eviction(held, "a test"),))
+
+        async def again(plan: object, model: object) -> object:
+            return evicting if plan is evicting else plan
+
+        memory._again = again  # type: ignore[assignment, method-assign]
+        async with asyncio.timeout(30):
+            await asyncio.gather(
+                core.models.carry_out(evicting, yes=True, force=True), core.models.carry_out(plans[1], force=True)
+            )
+        assert set(fake.loaded) == {TWO, THREE}

@@ -60,6 +60,14 @@ class Planner:
         self._guard = guard
         self._marks = marks
 
+    @property
+    def limited(self) -> bool:
+        """Whether a limit is set that a load could break, besides what unloads the least recently used one anyway."""
+        reserve = self._limits.reserve(all_of_it=True)
+        memory = reserve.gpu_bytes or reserve.by_gpu or reserve.ram_bytes
+        heat_or_share = self._limits.share_percent or self._limits.temperature
+        return bool(memory or heat_or_share or self._limits.policy(LimitKind.MODELS) is Policy.REFUSE)
+
     async def plan(
         self, kind: str, model: ModelInfo, parameters: GenerationParameters, before: tuple[str, str] | None
     ) -> MemoryPlan:

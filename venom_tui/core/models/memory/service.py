@@ -130,8 +130,8 @@ class ModelMemory:
                 progress.log(words)
             await self._do(now, model, progress, tell)
 
-        queue = "switch" if plan.kind == "switch" else plan.runtime
-        await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=queue, machine=QUEUE)
+        # Not the queue of a runtime: what it evicts waits for those, while they must not wait for it.
+        await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=QUEUE, machine=QUEUE)
 
     async def _again(self, plan: MemoryPlan, model: ModelInfo) -> MemoryPlan:
         """Make a plan anew, by how things stand now."""
@@ -265,6 +265,8 @@ class ModelMemory:
             NeedsYes: models that others loaded, or that are pinned, would have to leave.
             GuardRefused: a limit that refuses would be broken.
         """
+        if not self._planner.limited:
+            return
         plan = await self.plan("prompt", model)
         if plan.refusal and plan.broken:
             check(plan, yes=True, others=True, force=False)

@@ -127,7 +127,7 @@ class LimitWatch:
 
         try:
             await self._operations.run(
-                "relieve", state.subject, work, runtime=held.runtime, queue="limits", machine="memory",
+                "relieve", state.subject, work, runtime=held.runtime, queue="memory", machine="memory",
                 cause=f"limit: {state.text}",
             )  # fmt: skip
         except VenomError as failure:
