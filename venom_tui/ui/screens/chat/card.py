@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from venom_tui.core.types.runtime import RuntimeState
 from venom_tui.ui.text import gib, signs
 from venom_tui.ui.widgets.transcript import Entry
 
@@ -49,7 +48,7 @@ def card(facts: CardFacts, model_key: str, better_key: str) -> Entry:
     if facts.guard is not None:
         lines.append(_machine(facts.guard))
     # Where a server usually listens and none does, there is nothing to tell.
-    found = (one for one in facts.runtimes if one.origin != "default" or one.state is not RuntimeState.UNREACHABLE)
+    found = (one for one in facts.runtimes if one.origin != "default" or one.state != "unreachable")
     lines.extend(_runtime(status) for status in found)
     if facts.models is None:
         lines.append("Looking for models …")
