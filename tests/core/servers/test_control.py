@@ -76,6 +76,23 @@ async def test_the_life_of_a_server(tmp_path: Path) -> None:
         assert core.runtimes.states()["box"] is RuntimeState.UNREACHABLE
 
 
+async def test_a_server_survives_the_end_of_its_keeper(tmp_path: Path) -> None:
+    configure(tmp_path, free_port(), "--child")
+    async with opened(tmp_path) as core:
+        await ended(core, await core.servers.start("box"))
+        record = read_record(tmp_path / "data" / "servers", "box")
+        assert record is not None and record.keeper is not None
+        assert send(record.keeper, signal.SIGKILL)
+        await core.runtimes.look("box")
+        assert core.runtimes.states()["box"] is RuntimeState.READY
+        child = next(int(line.split()[1]) for line in await core.servers.log("box") if line.startswith("child "))
+        await ended(core, await core.servers.stop("box"))
+        await until(core, ServerState.STOPPED)
+        async with asyncio.timeout(30):
+            while start_time(child) is not None:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.02)
+
+
 async def test_a_server_that_is_killed_is_noticed_with_how(tmp_path: Path) -> None:
     configure(tmp_path, free_port())
     async with opened(tmp_path) as core:

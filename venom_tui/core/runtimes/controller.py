@@ -21,7 +21,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import RuntimeFigures, RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
 
 PROMPT = "prompt"
 """The cause of a load that a prompt needs."""
@@ -142,6 +142,8 @@ class LlmServerController:
 
     def figures(self, runtime_id: str) -> RuntimeFigures:
         """Return how a runtime answered lately; what it has to do is asked for while somebody watches, or `measure`."""
+        if runtime_id == self._embedded.id:
+            return RuntimeFigures(load=RuntimeLoad(reason="only this program asks it, one prompt after the other"))
         return self._lookout.figures(runtime_id)
 
     async def measure(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from functools import partial
 from pathlib import Path
 
 from venom_tui.core.errors import OperationRefused, StartFailed
@@ -73,9 +74,11 @@ async def end(folder: Path, name: str, limit_s: float) -> bool:
         await _keeper_gone(record, here)
         return False
     await asyncio.to_thread(mark_asked, folder, record)
-    await asyncio.to_thread(send, record.server, signal.SIGTERM)
+    # Whatever the server leaves its keeper ends; where that was killed, all of them are told now.
+    alone = record.keeper is None or not await asyncio.to_thread(record.keeper.alive, here)
+    await asyncio.to_thread(partial(send, record.server, signal.SIGTERM, group=alone))
     if not await _gone(record.server, here, limit_s):
-        await asyncio.to_thread(send, record.server, signal.SIGKILL, group=True)
+        await asyncio.to_thread(partial(send, record.server, signal.SIGKILL, group=True))
         if not await _gone(record.server, here, _AFTER_KILL_S):
             raise StartFailed(
                 f"{name} (process {record.server.pid}) has not ended after SIGKILL.",

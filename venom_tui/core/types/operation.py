@@ -40,7 +40,8 @@ class Operation:
 
     id: str
     kind: str
-    """`load`, `unload`, `switch`, `activate`, `pull`, `remove`, `copy`, `start`, `stop`, `import`."""
+    """`load`, `unload`, `switch`, `activate`, `pull`, `remove`, `copy`, `start`, `stop`, `restart`,
+    `create`, `import`."""
     target: str
     """What it is about, as it was typed; sanitized."""
     state: OperationState

@@ -135,7 +135,7 @@ def latency(seen: Seen) -> str:
     value = seen.status.latency_ms
     if value is None:
         return "-" if seen.status.kind == "embedded" else "?"
-    return f"<{_STEADY_MS}" if value < _STEADY_MS else str(round(value, -1 if value < 1000 else -2))[:-2]
+    return f"<{_STEADY_MS}" if value < _STEADY_MS else f"{round(value, -1 if value < 1000 else -2):.0f}"
 
 
 def share_of_latency(value: float | None) -> float | None:
