@@ -16,6 +16,7 @@ import pytest
 from tests.core.support import COUNTING, ask, ended, first_words, open_core
 from tests.real.servers.llama_server import RouterFactory
 from tests.real.servers.ollama import OllamaFactory, OllamaServer
+from tests.real.servers.ollama_store import unloadable
 from venom_tui.core.core import Core
 from venom_tui.core.errors import LoadFailed, NeedsYes, RuntimeBusy, RuntimeFailure, RuntimeRefused
 from venom_tui.core.models import files
@@ -261,6 +262,23 @@ def _always(plan: Any) -> Any:
         return plan
 
     return made
+
+
+async def test_what_ollama_pushed_out_for_a_load_that_failed_comes_back(
+    ollama: OllamaFactory, tmp_path: Path, demonstration_model: Path
+) -> None:
+    async with ollama(OLLAMA_MAX_LOADED_MODELS="1") as server, core_of(tmp_path, server) as core:
+        server.add(unloadable(demonstration_model))
+        await core.models.activate(ONE)
+        await core.models.pin(ONE)
+        with pytest.raises(LoadFailed):
+            await core.models.activate("unloadable:latest", yes=True)
+        assert set(await rows(server)) == {ONE} and await active(core) == ONE
+        assert (await rows(server))[ONE]["expires_at"].startswith("23"), "its pin is there again"
+        await core.models.activate(TWO, yes=True)
+        switch = next(one for one in await core.operations.list() if one.kind == "switch")
+        assert f"ollama itself unloaded {ONE} for it" in " ".join(await core.operations.log(switch.id))
+        assert set(await rows(server)) == {TWO} and await active(core) == TWO
 
 
 # ---------------------------------------------------------------------- a router of llama.cpp

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from venom_tui.core.errors import (
@@ -33,6 +34,15 @@ if TYPE_CHECKING:
 
 QUEUE = "memory"
 """The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
+
+
+@dataclass(frozen=True, slots=True)
+class _There:
+    """A model that is in memory when a plan begins to be carried out."""
+
+    held: LoadedModel
+    ours: bool
+    pin_is_ours: bool
 
 
 class Models(Protocol):
@@ -150,16 +160,19 @@ class ModelMemory:
 
     async def _do(self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status) -> None:
         """Carry a plan out, and take it back where it fails."""
-        gone: list[LoadedModel] = []
         active = await self._models.active(settled=False)
-        held_before = self._held(model) is not None
+        evicted = {(one.runtime, one.name) for one in plan.evicts}
+        there = [
+            _There(one, self._marks.ours(one), self._marks.pin_is_ours(one))
+            for one in self._runtimes.loaded()
+            if one.runtime == model.runtime or (one.runtime, one.name) in evicted
+        ]
         try:
-            for one in plan.evicts:
-                held = self._held_by(one)
+            for eviction in plan.evicts:
+                held = self._held_by(eviction)
                 if held is not None:
-                    tell(f"{one.name} leaves for {model.name}")
-                    await self.evict(held, f"evicted for {model.name}: {one.why}", tell)
-                    gone.append(held)
+                    tell(f"{held.name} leaves for {model.name}")
+                    await self.evict(held, f"evicted for {model.name}: {eviction.why}", tell)
             saved = await self._store.parameters(model.runtime, model.name)
             within = progress if plan.kind == "load" else None
             prepared = await self._runtimes.prepare(model, saved, status=tell, cause=plan.kind, within=within)
@@ -168,27 +181,42 @@ class ModelMemory:
                 await self._models.make_active(model, active)
         except BaseException as failure:
             if not isinstance(failure, Interrupted):
-                await self._take_back(model, gone, progress, loaded=not held_before)
+                await self._take_back(model, there, progress)
             raise
+        for one in self._missing(there):
+            if (one.held.runtime, one.held.name) not in evicted:
+                progress.log(f"{model.runtime} itself unloaded {one.held.name} for it")
 
-    async def _take_back(
-        self, model: ModelInfo, gone: Sequence[LoadedModel], progress: Progress, *, loaded: bool
-    ) -> None:
-        """Have loaded again what had left, and out again what was loaded for nothing."""
-        if loaded and gone and self._held(model) is not None:
+    def _missing(self, there: Sequence[_There]) -> list[_There]:
+        """Return what was in memory and is not any more, but for what left because its time was up."""
+        now, moment = {(one.runtime, one.name) for one in self._runtimes.loaded()}, datetime.now(UTC)
+        gone = (one for one in there if (one.held.runtime, one.held.name) not in now)
+        return [one for one in gone if one.held.expires_at is None or one.held.expires_at > moment]
+
+    async def _take_back(self, model: ModelInfo, there: Sequence[_There], progress: Progress) -> None:
+        """Have loaded again what had left, also what a runtime pushed out by itself; what was loaded for it leaves."""
+        cause = f"taken back: {progress.operation.kind} failed"
+        await self._runtimes.look(model.runtime)
+        missing = self._missing(there)
+        new = all((one.held.runtime, one.held.name) != (model.runtime, model.name) for one in there)
+        if new and missing and self._held(model) is not None:
             try:
-                await self._runtimes.unload(model, cause=f"taken back: {progress.operation.kind} failed")
+                await self._runtimes.unload(model, cause=cause)
             except VenomError as failure:
                 progress.log(f"{model.name} could not be unloaded again: {failure.message}")
-        for held in reversed(gone):
+        for one in reversed(missing):
+            held = one.held
             try:
                 again = await self._models.find(held.name, held.runtime)
                 saved = await self._store.parameters(held.runtime, held.name)
-                if held.context_length is not None and self._planner.tier(held):
+                if held.context_length is not None:
                     saved = replace(saved, context_length=held.context_length)
-                await self._runtimes.prepare(again, saved, cause=f"taken back: {progress.operation.kind} failed")
+                await self._runtimes.prepare(again, saved, cause=cause)
                 if held.pinned:
                     await self._runtimes.keep(again, FOR_EVER)
+                now = self._held(again)
+                if now is not None:
+                    await self._marks.note(now, loaded=one.ours, pinned=one.pin_is_ours and now.pinned)
                 progress.log(f"{held.name} is loaded again")
             except VenomError as failure:
                 progress.log(f"{held.name} could not be loaded again: {failure.message}")
