@@ -101,7 +101,9 @@ class Headline:
             self._put(known=True, model=active.name, runtime=active.runtime, demonstration=active.demonstration)
 
     def _take_guard(self, snapshot: GuardSnapshot) -> None:
-        gpus, host = snapshot.gpus, snapshot.host
+        host = snapshot.host
+        # One that is lost has no memory that could be had.
+        gpus = [gpu for gpu in snapshot.gpus if gpu.memory_total_bytes is not None]
         ram_used = _difference(host.ram_total_bytes, host.ram_available_bytes)
         self._put(
             vram_used_bytes=_quantized(_sum([gpu.memory_used_bytes for gpu in gpus])),

@@ -95,4 +95,4 @@ async def test_how_good_estimates_have_been(guard: OpenGuard) -> None:
         rows_of(shown).set_cursor("estimates")
         told = await facts(shown)
         assert "qwen3 2 5.5 % 9.1 % 5.5 %" in told and "llama 1 0 % 0 % 0 %" in told
-        assert "8.0 8.0 c @ ollama, 8,192 tokens, f16, measured on the GPU" in told
+        assert "8.0 8.0 c @ ollama, 8,192 tokens, f16, measured on GPU" in told

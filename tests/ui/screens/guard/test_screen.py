@@ -34,10 +34,10 @@ def rows_of(shown: Shown, name: str = "machine") -> GuardRows:
 async def facts(shown: Shown) -> str:
     """Return what the dialog of the row under the cursor says."""
     await shown.press("enter")
-    await shown.until(lambda: "esc no" in shown.text)
+    await shown.until(lambda: "esc close" in shown.text)
     text = shown.squeezed
     await shown.press("escape")
-    await shown.until(lambda: "esc no" not in shown.text)
+    await shown.until(lambda: "esc close" not in shown.text)
     return text
 
 
@@ -146,6 +146,7 @@ async def test_what_the_driver_does_not_tell_has_its_reason_one_key_away(guard: 
 async def test_a_lost_gpu_stays_with_its_reason(guard: OpenGuard) -> None:
     async with guard(snapshot([gpu(0), LOST])) as (shown, figures):
         assert shown.line("fell off") == "✕ 3 H100 80GB HBM3 the GPU is lost: it fell off the bus"
+        assert "VRAM 20.0/80.0 GiB" in shown.lines[0], "that of the others"
         await shown.press("j")
         await shown.until(lambda: "── lost ──" in shown.text)
         assert "0.0" not in shown.text.partition("── GPU 3 ·")[2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,40 +33,30 @@ def test_eight_gpus_live(terminal: Terminal, driver: FakeDriver) -> None:
     driver.says(
         [*(gpu(index) for index in range(5)), gpu(5, core=99, degrees=88), "lost", gpu(7, milliwatts="-", bus=3)]
     )
-    terminal.wait_for(r"^ ○   5 .* 99     40   88   350", 5)
-    terminal.wait_for(r"^ ✕   6  H100 80GB HBM3 +the GPU is lost", 5)
-    terminal.wait_for(r"^ ○   7 .* 73      3   61     \?", 5)
+    terminal.wait_for(r"^ ○   5 .* 99     40   88   350")
+    terminal.wait_for(r"^ ✕   6  H100 80GB HBM3 +the GPU is lost")
+    terminal.wait_for(r"^ ○   7 .* 73      3   61     \?")
     terminal.send("j", "j", "j", "j", "j", "j")
     terminal.wait_for(r"── GPU 6 · H100 80GB HBM3 ─+ lost ──")
     driver.says(gpu(index) for index in range(8))
-    terminal.wait_for(r"── GPU 6 · H100 80GB HBM3 ─+ 61 °C", 15)
+    terminal.wait_for(r"── GPU 6 · H100 80GB HBM3 ─+ 61 °C")
     terminal.send("ctrl+q")
     assert terminal.wait_exit() == 0 and terminal.restored
 
 
 def test_figures_that_stand_still_are_not_written_again(terminal: Terminal) -> None:
     terminal.wait_for("GPU 0 ·")
-    time.sleep(2.0)
+    terminal.wait_for(r"PCIe 5 x16 · in 1000 KiB/s")  # what is known from later looks only
     gpus = [n for n, line in enumerate(terminal.lines, 1) if "H100 80GB" in line]
     assert len(gpus) == 9  # and the title of the details
     seen = len(terminal.output)
-    time.sleep(4.0)
+    for _ in range(2):
+        before = _host(terminal)
+        terminal.wait_until(lambda before=before: _host(terminal) != before, 60)
     # The host's own figures, and the graphs every ten seconds, are another matter.
     written = {int(row) for row in re.findall(rb"\x1b\[(\d+);\d+H", terminal.output[seen:])}
     assert not written & set(gpus)
 
 
-def test_eight_gpus_at_one_look_a_second_write_little(terminal: Terminal, driver: FakeDriver) -> None:
-    terminal.wait_for("GPU 0 ·")
-    time.sleep(1.5)
-    seen = len(terminal.output)
-    begun = time.monotonic()
-    for tick in range(10):
-        driver.says(
-            gpu(index, used=10_000 * index + 37 * tick, core=50 + (7 * tick + index) % 9, bus=30 + (tick + index) % 5,
-                degrees=60 + (tick + index) % 3, milliwatts=350_000 + 3_700 * ((tick + index) % 4))
-            for index in range(8)
-        )  # fmt: skip
-        time.sleep(1)
-    rate = (len(terminal.output) - seen) / (time.monotonic() - begun)
-    assert 100 < rate < 700, f"{rate:.0f} bytes a second"
+def _host(terminal: Terminal) -> list[str]:
+    return [line for line in terminal.lines if line.startswith((" CPU ", "── Host"))]

@@ -7,12 +7,14 @@ from statistics import median
 
 from venom_tui.core.types.fit import EstimateRecord, Quality
 from venom_tui.ui.screens.guard.view import View
-from venom_tui.ui.text import clean, gib, literal
+from venom_tui.ui.text import clean, gib, literal, truncate_middle
 from venom_tui.ui.widgets.live_rows import Row
 
 KEY = "estimates"
 _SHOWN = 12
 """Loads that are listed."""
+_NAME = 24
+"""Cells of a model's name with its runtime: what a line of the dialog has room for."""
 
 
 def estimate_rows(view: View) -> Iterator[Row]:
@@ -42,8 +44,8 @@ def estimate_lines(qualities: Sequence[Quality], records: Sequence[EstimateRecor
         lines.append(f"{clean(one.architecture):<14} {one.count:>5} {figures}")
     lines += ["", f"{'estimated':>9} {'then':>6}  GiB, the newest first"]
     for record in reversed(records[-_SHOWN:]):
-        how = f"{record.context_length:,} tokens, {record.kv_type}, {record.source} on the {record.place.upper()}"
-        name = f"{clean(record.model)} @ {clean(record.runtime)}"
+        how = f"{record.context_length:,} tokens, {record.kv_type}, {record.source} on {record.place.upper()}"
+        name = truncate_middle(f"{clean(record.model)} @ {clean(record.runtime)}", _NAME)
         lines.append(f"{gib(record.likely_bytes):>9} {gib(record.actual_bytes):>6}  {name}, {how}")
     return lines
 
