@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import GIB, Catalog, squeezed
+from tests.ui.screens.guard.support import snapshot
+from venom_tui.core.errors import PlanChanged
 from venom_tui.core.events import LimitChanged
 from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
+from venom_tui.core.types.memory import MemoryPlan
+from venom_tui.ui.widgets.rows import RowList
+
+SEEN = snapshot()
 
 pytestmark = pytest.mark.usefixtures("_no_demonstration")
 
@@ -142,3 +149,47 @@ async def test_an_alarm_stands_in_the_header_until_the_limit_holds(
         shown.core.events.emit(LimitChanged(Breach(replace(state, broken=False))))
         await shown.until(lambda: "▲" not in shown.lines[0])
         assert shown.notices[-1].startswith("The limit holds again")
+
+
+@pytest.mark.usefixtures("two")
+async def test_what_changed_meanwhile_is_told_and_asked_again(
+    catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with catalog() as shown:
+        models, carry_out = shown.core.models, shown.core.models.carry_out
+        changed = False
+
+        async def once(plan: MemoryPlan, **said: Any) -> None:
+            nonlocal changed
+            if not changed:
+                changed = True
+                failure = PlanChanged("b was not loaded: Meanwhile: switch x succeeded.")
+                failure.plan = await models.plan("load", "b")
+                raise failure
+            await carry_out(plan, **said)
+
+        monkeypatch.setattr(models, "carry_out", once)
+        await on(shown, "b")
+        await shown.press("u")
+        await shown.until(lambda: "Meanwhile: switch x succeeded." in squeezed(shown.text))
+        assert held(shown) == set()
+        await shown.press("y")
+        await shown.until(lambda: "b is loaded." in shown.notices, 60)
+
+
+@pytest.mark.usefixtures("two")
+async def test_guard_has_the_same_keys_for_what_is_loaded(catalog: OpenCatalog) -> None:
+    async with catalog() as shown:
+        await shown.core.models.load("a")
+        await shown.press("f5")
+        await shown.press("u")
+        await shown.until(lambda: "The cursor is on no loaded model." in shown.notices)
+        machine = shown.app.screen.query_one("#machine", RowList)
+        await shown.until(lambda: "a" in [model.name for model in (shown.core.guard.latest() or SEEN).loaded])
+        machine.set_cursor("loaded embedded a")
+        await shown.pilot.pause()
+        await shown.press("P")
+        await shown.until(lambda: "a stays loaded." in shown.notices)
+        await shown.press("u")
+        await shown.until(lambda: any("came back of" in notice for notice in shown.notices), 60)
+        assert held(shown) == set()
