@@ -50,6 +50,9 @@ class LoadWatcher(Protocol):
     async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
         """Take notice of a load; `held_before`: it was in memory already, with another context."""
 
+    async def broke_off(self, failure: VenomError) -> VenomError:
+        """Return the failure of an answer as it should be told."""
+
     async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
         """Return the failure of a load as it should be told; `log` takes lines for the record."""
 
@@ -327,7 +330,10 @@ class LlmServerController:
         """Return a failure of a stream as it should be told; what is known of its runtime is renewed behind it."""
         self._lookout.wake(runtime_id)
         runtime = self.find(runtime_id)
-        return failure if runtime is None else await runtime.explain(model, failure)
+        if runtime is None:
+            return failure
+        told = await runtime.explain(model, failure)
+        return told if self.watcher is None else await self.watcher.broke_off(told)
 
     def log(self, model: str, runtime_id: str = "embedded") -> list[str]:
         """Return the last lines of the log of a model's server, where it is ours."""

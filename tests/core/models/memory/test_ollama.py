@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.support import open_core
+from tests.core.support import ask, open_core
 from tests.ollama import FakeOllama, says
 from tests.servers import Server
 from venom_tui.core.core import Core
@@ -142,6 +142,19 @@ async def test_want_of_memory_tells_who_held_what(tmp_path: Path, fake: FakeOlla
         log = " ".join(await core.operations.log(failed.id))
         assert all(line.strip() in log for line in held)
         assert caught.value.as_dict()["held"] == list(held)
+
+
+async def test_an_answer_that_ends_for_want_of_memory_tells_it_too(
+    tmp_path: Path, fake: FakeOllama, ollama: Server
+) -> None:
+    words = "an error was encountered while running the model: CUDA error: out of memory"
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.models.load(ONE)
+        fake.instead["POST /api/chat"] = says({"error": words}, "500 Internal Server Error")
+        session = await core.sessions.create()
+        last = await ask(core, session.id, "Hello", model=ONE)
+        assert "out of memory" in last.server_message
+        assert "Then: RAM: " in last.hint and "model one:latest @ ollama" in last.hint
 
 
 async def test_opposite_switches_of_two_clients(

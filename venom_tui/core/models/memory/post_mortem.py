@@ -62,6 +62,12 @@ def largest_processes(count: int = _SHOWN) -> list[tuple[int, str, int]]:
     return found[:count]
 
 
+def shortly(held: Sequence[str]) -> str:
+    """Return who held what in one sentence: the models and what is left free."""
+    chosen = [line.strip() for line in held if line.strip().startswith(("model ", "RAM", "GPU"))]
+    return f"Then: {'; '.join(chosen[:6])}." if chosen else ""
+
+
 def told(failure: VenomError, held: Sequence[str]) -> OutOfMemory:
     """Return a failure with who held what."""
     return OutOfMemory(

@@ -318,12 +318,21 @@ class ModelMemory:
         """Return a failed load as it should be told: for want of memory with who held what, which is logged too."""
         if not post_mortem.for_want_of_memory(failure):
             return failure
-        snapshot = await self._guard.snapshot()
-        processes = await asyncio.to_thread(post_mortem.largest_processes)
-        held = post_mortem.who_held(snapshot, processes)
+        held = await self._who_held()
         for line in held:
             log(line)
         return post_mortem.told(failure, held)
+
+    async def broke_off(self, failure: VenomError) -> VenomError:
+        """Return the failure of an answer, which has no record of its own, with who held most where memory ran out."""
+        if post_mortem.for_want_of_memory(failure):
+            failure.hint = f"{failure.hint} {post_mortem.shortly(await self._who_held())}".strip()
+        return failure
+
+    async def _who_held(self) -> tuple[str, ...]:
+        snapshot = await self._guard.snapshot()
+        processes = await asyncio.to_thread(post_mortem.largest_processes)
+        return post_mortem.who_held(snapshot, processes)
 
     # ------------------------------------------------------------------ parts
 
