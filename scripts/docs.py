@@ -75,6 +75,40 @@ def keys() -> str:
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
+def commands() -> str:
+    """Return a section for each command, with what click says of it."""
+    import click
+
+    from venom_tui.cli.commands import root
+
+    sections: list[str] = []
+
+    def tell(command: click.Command, path: str) -> None:
+        context = click.Context(command, info_name=path, max_content_width=100, terminal_width=100)
+        context.help_option_names = ["-h", "--help"]
+        if isinstance(command, click.Group):
+            for name in command.list_commands(context):
+                found = command.get_command(context, name)
+                assert found is not None
+                tell(found, f"{path} {name}")
+            return
+        sections.append(f"### {path}\n\n```text\n{command.get_help(context).strip()}\n```")
+
+    tell(root, "venom-tui")
+    return "\n" + "\n\n".join(sections) + "\n\n"
+
+
+def codes() -> str:
+    """Return the table of what a command may end with."""
+    from venom_tui.cli.failures import error_kinds
+
+    lines = ["", "| code | exit status | what it is |", "|---|---|---|"]
+    for kind in error_kinds():
+        meaning = (inspect.getdoc(kind) or "").partition("\n")[0]
+        lines.append(f"| `{kind.code}` | {kind.exit_code} | {meaning} |")
+    return "\n".join(lines) + "\n\n"
+
+
 def _classes(package: str) -> Iterator[type]:
     """Yield the classes that the modules of a package define, in the order of their names."""
     root = importlib.import_module(package)
@@ -83,7 +117,7 @@ def _classes(package: str) -> Iterator[type]:
         yield from (member for _, member in members if member.__module__ == module.name)
 
 
-MAKERS: dict[str, Callable[[], str]] = {"settings": settings, "keys": keys}
+MAKERS: dict[str, Callable[[], str]] = {"settings": settings, "keys": keys, "commands": commands, "codes": codes}
 
 
 def main() -> int:

@@ -116,8 +116,12 @@ def failure_of_turn(ended: TurnEnded) -> VenomError:
 
 
 def error_kinds(root: type[VenomError] = VenomError) -> Iterator[type[VenomError]]:
-    """Yield all kinds of errors that a command may end with; their codes are the fixed list of docs/cli.md."""
-    yield root
+    """Yield all kinds of errors that a command may end with, by code; these are the fixed list of docs/cli.md.
+
+    What has no code of its own is told as the kind that it derives from.
+    """
+    if "code" in root.__dict__:
+        yield root
     for kind in root.__subclasses__():
         yield from error_kinds(kind)
 
