@@ -133,6 +133,7 @@ def begun(pulling: Pulling, hub: Hub, *arguments: str) -> Any:
     hub.faults.rate = 2 * MIB
     process = pulling.start(*arguments)
     wait_until(lambda: any((one["bytes_done"] or 0) > MIB for one in pulling.operations()), "a megabyte")
+    hub.faults.rate = MIB // 16  # so that it does not end before the test is where it wants to be
     return process
 
 
@@ -159,6 +160,7 @@ def test_a_command_whose_terminal_is_gone_goes_on(pulling: Pulling, hub: Hub) ->
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130 and "goes on in the background" in err
     assert pulling.background()
+    hub.faults.rate = 0
     wait_until(lambda: pulling.operations()[0]["state"] == "succeeded", "the end of the pull")
     wait_until(lambda: not pulling.background(), "the end of the background")
 
