@@ -63,6 +63,18 @@ async def test_the_countdown_runs_by_the_second_at_its_end(guard: OpenGuard, col
         assert all(int(number) <= 9 for number in seen)
 
 
+async def test_on_the_cpu_of_a_machine_with_a_gpu(guard: OpenGuard) -> None:
+    there = replace(MODEL, vram_bytes=None, gpu_share=0.0)
+    async with guard(snapshot([gpu()], loaded=(there, replace(there, name="other", gpu_share=None))), 120) as (
+        shown,
+        _,
+    ):
+        assert shown.line("● qwen3:14b").split()[4:7] == ["?", "-", "0"]
+        assert shown.line("● other").split()[4:7] == ["?", "?", "?"]
+        rows_of(shown).set_cursor("loaded ollama qwen3:14b")
+        await shown.until(lambda: "VRAM none: it lies on the CPU" in shown.squeezed)
+
+
 async def test_held_by_another_program(guard: OpenGuard) -> None:
     hers = replace(MODEL, elsewhere=True, runtime="embedded", gpu_share=0.0, unavailable={"pid": "it is not told"})
     async with guard(snapshot(loaded=(hers,))) as (shown, _):

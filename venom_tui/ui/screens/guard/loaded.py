@@ -80,8 +80,9 @@ def _line(model: LoadedModel, view: View, width: int) -> Content:
 
 
 def _vram(model: LoadedModel, view: View) -> str:
-    # Without a GPU there is none that it could hold: that is known.
-    return "-" if model.vram_bytes is None and not view.snapshot.gpus else amount(model.vram_bytes)
+    # Without a GPU there is none that it could hold, and one that lies on the CPU holds none: that is known.
+    none = not view.snapshot.gpus or model.gpu_share == 0
+    return "-" if model.vram_bytes is None and none else amount(model.vram_bytes)
 
 
 def _share(model: LoadedModel, view: View) -> str:
@@ -114,7 +115,9 @@ def _facts(model: LoadedModel, view: View) -> list[Fact]:
         return f"?   {why.get(field) or otherwise}"
 
     no_process = "its process is not known here" if model.pid is None else "this user may not read it"
-    vram = "none: there is no GPU" if _vram(model, view) == "-" else untold("vram_bytes", "not measured")
+    vram = untold("vram_bytes", "not measured")
+    if _vram(model, view) == "-":
+        vram = "none: it lies on the CPU" if view.snapshot.gpus else "none: there is no GPU"
     context = model.context_length
     facts = [
         ("runtime", f"{model.runtime}{', ' + model.endpoint if model.endpoint else ''}"),
