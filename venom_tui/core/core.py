@@ -124,7 +124,7 @@ class Core:
         )
         await self.fits.start()
         stack.push_async_callback(self.fits.close)
-        self.servers = ServerControl(settings, pool, self.operations, events, self.runtimes, self.fits)
+        self.servers = ServerControl(settings, pool, self.operations, events, self.runtimes, self.fits, self.guard)
         await self.servers.start_watching()
         stack.push_async_callback(self.servers.close)
         self.versions = VersionService(

@@ -6,24 +6,24 @@ import asyncio
 import logging
 import os
 from dataclasses import replace
-from datetime import datetime
 
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.errors import OperationRefused, ReadOnly, UsageError, VenomError
+from venom_tui.core.errors import OperationRefused, ReadOnly, VenomError
 from venom_tui.core.events import EventBus, OperationChanged, ServerChanged
-from venom_tui.core.models.fit.service import FitService
+from venom_tui.core.models.fit.room import gpus_of
+from venom_tui.core.models.fit.service import FitService, Guard
 from venom_tui.core.operations.runner import OperationRunner, Terms
 from venom_tui.core.owner import Owner
+from venom_tui.core.resources.limits import Limits
 from venom_tui.core.runtimes.configured import of_table, url_of
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.ports import folder_of
-from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.servers import units
-from venom_tui.core.servers.arguments import profile_arguments, shown_command
 from venom_tui.core.servers.logs import log_path, size, tail
 from venom_tui.core.servers.performers import RESTART, START, STOP, controlled, register, unit_of
-from venom_tui.core.servers.reasons import ending
+from venom_tui.core.servers.proposal import proposed
 from venom_tui.core.servers.records import Record, read_record
+from venom_tui.core.servers.seeing import moment, shown_of, with_record
 from venom_tui.core.settings import ControlTable, RuntimeTable, Settings, read_runtimes
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeState
@@ -38,7 +38,6 @@ _AGAIN_S = (0.3, 1.0)
 _PROPOSE_S = 8.0
 _NEWEST = 100
 """Operations among which those of a server are looked for."""
-_MOST_SHARE = 0.95
 VERBS = (START, STOP, RESTART)
 
 
@@ -53,6 +52,7 @@ class ServerControl:
         events: EventBus,
         runtimes: LlmServerController,
         fits: FitService,
+        guard: Guard,
     ) -> None:
         self._settings = settings
         self._pool = pool
@@ -60,6 +60,7 @@ class ServerControl:
         self._events = events
         self._runtimes = runtimes
         self._fits = fits
+        self._guard = guard
         self._folder = folder_of(settings.data_dir)
         self._tables: dict[str, tuple[RuntimeTable, ControlTable]] = {}
         self._servers: dict[str, Server] = {}
@@ -275,11 +276,11 @@ class ServerControl:
             table.name,
             "profile" if control.profile is not None else "command",
             ServerState.STOPPED,
-            command=_command(control, url) if record is None else record.command,
+            command=shown_of(control, url) if record is None else record.command,
             url=url,
             log_path=str(log_path(self._settings.data_dir, table.name)),
         )
-        return _with_record(server, record, lives)
+        return with_record(server, record, lives)
 
     async def _unit_seen(self, table: RuntimeTable, control: ControlTable, record: Record | None, url: str) -> Server:
         unit = unit_of(control)
@@ -293,7 +294,7 @@ class ServerControl:
         if state.active in ("active", "activating", "reloading"):
             return replace(
                 server, state=ServerState.RUNS, ours=ours, detail=detail, refused={START: "it runs already"},
-                started_at=_moment(record.started_at) if ours and record is not None else None,
+                started_at=moment(record.started_at) if ours and record is not None else None,
             )  # fmt: skip
         failed = state.active == "failed"
         if failed:
@@ -342,55 +343,16 @@ class ServerControl:
         profile = control.profile
         if profile is None or profile.memory_utilization is not None:
             return None
+        snapshot = self._guard.latest() or await self._guard.snapshot()
+        gpus = gpus_of(snapshot, Limits(self._settings).reserve())
+        if not gpus:
+            return None
         try:
             async with asyncio.timeout(_PROPOSE_S):
-                report = await self._fits.report(profile.model, context=profile.max_length)
+                found = (await self._fits.report(profile.model, context=profile.max_length)).utilization
         except (VenomError, TimeoutError):
-            return None  # a folder, or a model that nobody knows: vLLM decides
-        found = report.utilization
-        if found is None or not found.starts or found.highest is None:
-            return None
-        return min(found.highest, _MOST_SHARE)
+            found = None  # a folder, or a model that nobody knows
+        return proposed(profile, gpus, found, control.environment)
 
 
 _DONE = {START: "started", STOP: "stopped", RESTART: "restarted"}
-
-
-def _command(control: ControlTable, url: str) -> tuple[str, ...]:
-    if control.profile is None:
-        return shown_command(control.command)
-    try:
-        return shown_command(profile_arguments(control.profile, url))
-    except UsageError:
-        return ()
-
-
-def _with_record(server: Server, record: Record | None, lives: bool | None) -> Server:
-    """Return what is known of a child by its record."""
-    stopped = {STOP: "it does not run"}
-    if record is None or record.server is None:
-        return replace(server, refused=stopped)
-    begun, ended = _moment(record.started_at), _moment(record.ended_at)
-    if lives:
-        return replace(
-            server, state=ServerState.RUNS, ours=True, pid=record.server.pid, started_at=begun,
-            refused={START: "it runs already"},
-        )  # fmt: skip
-    if lives is None and ended is None:
-        host = sanitize_line(record.server.host, 80) or "another machine"
-        return replace(
-            server, state=ServerState.ELSEWHERE, detail=f"runs on {host}", started_at=begun,
-            refused=dict.fromkeys(VERBS, f"it runs on {host}"),
-        )  # fmt: skip
-    if record.asked:
-        return replace(server, detail="was stopped", started_at=begun, ended_at=ended, refused=stopped)
-    return replace(
-        server, state=ServerState.ENDED, detail=ending(record.status), started_at=begun, ended_at=ended, refused=stopped
-    )
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        return datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
