@@ -13,7 +13,7 @@ from tests.core.downloads.hubs import MIB, weights
 from tests.hub import Hub, Repository
 from tests.terminal.venom import Venom
 
-SIZE = 12 * MIB
+SIZE = 24 * MIB
 NAME = "a-Q4_0.gguf"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
 _MOVES = frozenset({"load", "unload"})
 """Operations during which a model is neither in memory nor out of it."""
 
+_MANY = 1000
+"""Rows that the garbage collection need not go through again."""
+
 _NARROW = 64
 """Cells below which the title has no room for the order in words."""
 
@@ -57,6 +61,8 @@ class CatalogScreen(ModelVerbs):
         """The row to which the cursor returns while the filter is typed."""
         self._moving: dict[str, str] = {}
         """Id of a running load or unload -> key of the model's row."""
+        self._spared = 0
+        """So many rows the garbage collection passes over."""
         self._stale = True
         self._reading = self._looking = self._say = False
 
@@ -180,6 +186,10 @@ class CatalogScreen(ModelVerbs):
         self._show()
         if first and active is not None:
             self._list.set_cursor(f"{active.runtime} {active.name}")
+        if len(rows) > self._spared + _MANY:
+            # No rings are among them, and going through all of them again and again would hold the screen up.
+            self._spared = len(rows)
+            gc.freeze()
 
     def _take_operation(self, operation: Operation) -> None:
         if operation.kind in _MOVES:
