@@ -4,9 +4,10 @@
   with the operations in front, and what goes to the terminal meanwhile; the same with nothing running.
 - A file from a Hugging Face hub on loopback by `venom-tui models pull`, beside `curl | sha256sum` of the same file:
   CPU of all processes, and the rate. Ours also writes the file; what starting the program takes is told and counts.
+- The terminal of a pull goes away: how soon another venom-tui shows it and can cancel it.
 - 10,000 operations in the history: from the key to the first rows.
 
-    --gib 2 --operations 10000 --only ollama|hub|history
+    --gib 2 --operations 10000 --only ollama|hub|handover|history
 """
 
 from __future__ import annotations
@@ -204,11 +205,12 @@ class FastHub(Hub):
     handler = Sending
 
 
-def serve_hub(path: Path) -> None:
-    """Be a hub with one repository of one file."""
+def serve_hub(path: Path, rate: float) -> None:
+    """Be a hub with one repository of one file; a rate of 0 is as fast as it goes."""
     repository = Repository("org/big", {"big-Q8_0.gguf": path}, facts={"tags": ["gguf"]})
     repository.etag("big-Q8_0.gguf")
-    with FastHub(repository) as hub:
+    with Hub(repository) if rate else FastHub(repository) as hub:
+        hub.faults.rate = rate
         print(hub.url.rpartition(":")[2], flush=True)
         threading.Event().wait()
 
@@ -267,6 +269,49 @@ def _run(command: str, env: dict[str, str]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+# ---------------------------------------------------------------------- from one terminal to another
+
+_PROGRESS = r"↓ +pull +org/big +\S+ +\d+ %"
+
+
+def of_handover(figures: Figures) -> None:
+    """Tell how soon a pull whose terminal is gone is shown by another venom-tui."""
+    figures.part("the terminal of a pull goes away")
+    with tempfile.TemporaryDirectory(prefix="venom-bench-") as folder:
+        big, home = Path(folder) / "big-Q8_0.gguf", Path(folder) / "home"
+        _write(big, 256 * 1024 * 1024)
+        with Process("--hub", str(big), "--rate", "4e6") as server:
+            env = {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(home / "hub"), **_OFF}
+            program = [PROGRAM, "--screen", "operations"]
+            with Meter(program, home=home, env=env) as first:
+                first.wait_for("Nothing was run yet")
+                first.send("p")
+                first.wait_for("show what it costs")
+                first.type("org/big\r")
+                first.wait_for(r"\bpull it")
+                first.send("enter")
+                first.wait_for(_PROGRESS)
+                begun = time.monotonic()
+                first.hangup()
+                left = first.ended_at() - begun
+            begun = time.monotonic()
+            with Meter(program, home=home, env=env) as second:
+                second.wait_for(_PROGRESS)
+                shown = second.shown_at(_PROGRESS)
+                second.wait_quiet(0.3)
+                cancelling = time.monotonic()
+                second.send("x")
+                second.wait_for("org/big +cancelled")
+                cancelled = second.shown_at("org/big +cancelled", since=cancelling)
+                second.send("ctrl+q")
+                second.ended_at()
+    assert shown is not None
+    assert cancelled is not None
+    figures.most("another shows it, from its own start on", (shown - begun) * 1000, 2000, "ms")
+    figures.tell("and cancels it", f"{(cancelled - cancelling) * 1000:.0f} ms")
+    figures.tell("the first one ends, all handed over", f"{left * 1000:.0f} ms")
+
+
 # ---------------------------------------------------------------------- a long history
 
 
@@ -315,18 +360,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gib", type=float, default=2)
     parser.add_argument("--operations", type=int, default=10_000)
-    parser.add_argument("--only", choices=["ollama", "hub", "history"])
+    parser.add_argument("--only", choices=["ollama", "hub", "handover", "history"])
     parser.add_argument("--replay", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--hub", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rate", type=float, default=0.0, help=argparse.SUPPRESS)
     options: Any = parser.parse_args()
     if options.replay or options.hub:
-        replay() if options.replay else serve_hub(options.hub)
+        replay() if options.replay else serve_hub(options.hub, options.rate)
         return 0
     figures = Figures("Downloads and their history")
     if options.only in (None, "ollama"):
         of_ollama(figures)
     if options.only in (None, "hub"):
         of_hub(figures, options.gib)
+    if options.only in (None, "handover"):
+        of_handover(figures)
     if options.only in (None, "history"):
         of_history(figures, options.operations)
     return figures.status
