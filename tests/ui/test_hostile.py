@@ -141,7 +141,7 @@ class Places:
             models_dir=Path("/models"),
             trouble=(text,),
         )
-        self.screen.query_one(Transcript).put_last(card(facts, text))
+        self.screen.query_one(Transcript).put_last(card(facts, text, text))
         self.app.notify(text, title=text, markup=False)
 
     def dialog(self, text: str) -> None:
