@@ -157,7 +157,13 @@ class ServerControl:
         """
         if (running := await self._starting(name)) is not None:
             return running
-        await self._check(name, START)
+        try:
+            await self._check(name, START)
+        except OperationRefused:
+            # Somebody may have begun to start it in this very moment.
+            if (running := await self._starting(name)) is not None:
+                return running
+            raise
         return await self._submit(START, name, cause, waiting=waiting)
 
     async def stop(self, name: str, cause: str = "user") -> Operation:
