@@ -37,6 +37,7 @@ def list_runtimes(flags: dict[str, Any], as_json: bool) -> None:
     async def work(core: Core) -> list[tuple[RuntimeStatus, RuntimeFigures, Server | None]]:
         await core.runtimes.settled(ALL_ASKED_WITHIN_S)
         await core.runtimes.measure()
+        await core.servers.look()
         return [
             (one, core.runtimes.figures(one.id), core.servers.get(one.id)) for one in await core.runtimes.statuses()
         ]
@@ -198,6 +199,7 @@ def profiles(flags: dict[str, Any], as_json: bool) -> None:
     """List what may be started here, and with which arguments."""
 
     async def work(core: Core) -> list[Server]:
+        await core.servers.look()
         return list(core.servers.all())
 
     found = run_with_core(work, flags)

@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from venom_tui.core.events import ServerChanged
 from venom_tui.core.owner import Owner, start_time
 from venom_tui.core.servers.ending import end, send
 from venom_tui.core.servers.records import Record, read_record, record_path, write_record
+from venom_tui.core.servers.spawn import Wanted, spawn
 from venom_tui.core.types.operation import OperationState
 from venom_tui.core.types.runtime import RuntimeState
 from venom_tui.core.types.server import ServerState
@@ -296,6 +298,15 @@ async def test_what_is_not_controlled_and_read_only(tmp_path: Path) -> None:
             with pytest.raises(ReadOnly):
                 await verb("box")
         assert await core.operations.list() == []
+
+
+def test_many_that_spawn_at_once_start_one(tmp_path: Path) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    wanted = Wanted("box", url, ["sleep", "600"], dict(os.environ), tmp_path / "data" / "servers", tmp_path / "box.log")
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: spawn(wanted), range(4)))
+    assert sum(new for _, new in found) == 1
+    assert len({record.server for record, _ in found}) == 1
 
 
 def test_a_record_survives_being_written(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ async def test_a_unit_is_started_and_stopped_by_systemd(tmp_path: Path, system: 
     await server.start()
     with_unit(tmp_path, server.url)
     async with opened(tmp_path) as core:
+        await core.servers.look()
         seen = server_of(core)
         assert (seen.way, seen.state, seen.unit, seen.detail) == (
             "unit", ServerState.STOPPED, "box.service", "the user's systemd: inactive (running)"
@@ -117,3 +118,10 @@ async def test_a_command_that_is_configured_stays_a_command(tmp_path: Path) -> N
     configure(tmp_path, free_port())
     async with opened(tmp_path) as core:
         assert (server_of(core).way, server_of(core).unit) == ("command", "")
+
+
+async def test_a_systemd_that_takes_its_time_holds_up_nothing(tmp_path: Path, system: Path) -> None:
+    with_unit(tmp_path, f"http://127.0.0.1:{free_port()}")
+    (system / "systemctl").write_text("#!/bin/sh\nexec sleep 600\n")
+    async with opened(tmp_path) as core:
+        assert (server_of(core).unit, server_of(core).detail) == ("box.service", "not asked yet")

@@ -81,7 +81,14 @@ class ServerControl:
         self._tables = {table.name: (table, table.control) for table in tables if table.control is not None}
         if not self._tables:
             return
-        await self.look()
+        for name, (_, control) in self._tables.items():
+            if control.unit:
+                self._servers[name] = Server(
+                    name, "unit", ServerState.STOPPED, detail="not asked yet", unit=control.unit
+                )
+        # systemd, which may take its time, is asked behind the opening.
+        await self._look(units_too=False)
+        self._wake.set()
         self._tasks = [
             asyncio.create_task(self._look_on(), name="look at servers"),
             asyncio.create_task(self._follow(), name="follow operations of servers"),
@@ -106,12 +113,13 @@ class ServerControl:
         """Return one of them, None for what is not controlled here."""
         return self._servers.get(name)
 
-    async def look(self, *, units_too: bool = True) -> None:
-        """Look at all of them now; without `units_too` systemd, which costs a process each time, is asked seldom."""
+    async def look(self) -> None:
+        """Look at all of them now."""
+        self._units_at = asyncio.get_running_loop().time()
+        await self._look(units_too=True)
+
+    async def _look(self, *, units_too: bool) -> None:
         here = await asyncio.to_thread(Owner.current)
-        now = asyncio.get_running_loop().time()
-        if units_too or now - self._units_at > _UNITS_S:
-            self._units_at, units_too = now, True
         for name, (table, control) in self._tables.items():
             if control.unit and not units_too:
                 continue
@@ -260,7 +268,11 @@ class ServerControl:
                 pass
             self._wake.clear()
             try:
-                await self.look(units_too=False)
+                # To ask systemd costs a process each time.
+                if asyncio.get_running_loop().time() - self._units_at > _UNITS_S:
+                    await self.look()
+                else:
+                    await self._look(units_too=False)
             except Exception:  # noqa: BLE001 (a defect must not blind us for good)
                 _log.exception("a look at the servers failed")
 
