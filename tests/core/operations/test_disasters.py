@@ -86,7 +86,9 @@ class World:
     async def until_left(self, runner: OperationRunner) -> None:
         """Wait until one of ours, who is not the owner any more, has noticed that and does nothing."""
         async with asyncio.timeout(30):
-            while runner.running():
+            while True:
+                if not runner.running():
+                    return
                 await asyncio.sleep(0.02)
 
     @asynccontextmanager
