@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
-from venom_tui.ui.dialogs.dialog import Dialog
+from venom_tui.ui.dialogs.dialog import Dialog, DialogInput
 
 
 class Ask(Dialog[str]):
@@ -26,7 +26,7 @@ class Ask(Dialog[str]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the input."""
-        field = Input(self._value, placeholder=self._placeholder)
+        field = DialogInput(self._value, placeholder=self._placeholder)
         field.cursor_blink = False
         yield field
 

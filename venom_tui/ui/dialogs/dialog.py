@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar, Generic, TypeVar
 
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
@@ -12,6 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
+from venom_tui.ui.terminal.keys import hand_on
 from venom_tui.ui.terminal.screen import TerminalModal
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.line import Line
@@ -45,6 +47,19 @@ class KeysLine(Line):
         return text.pad_left(max(0, width - text.cell_length))
 
 
+class DialogInput(Input):
+    """The input of a dialog. What it reads after the dialog was left goes to whoever has the focus then."""
+
+    async def _on_key(self, event: events.Key) -> None:
+        focused = self.app.focused
+        if focused is not None and focused is not self and not self.screen.is_active:
+            event.stop()
+            event.prevent_default()
+            hand_on(event, focused)
+        else:
+            await super()._on_key(event)
+
+
 class Dialog(TerminalModal[Result | None], Generic[Result]):
     """A question over the screen. Esc answers None."""
 
@@ -67,13 +82,20 @@ class Dialog(TerminalModal[Result | None], Generic[Result]):
         """Return what stands in the box."""
         return ()
 
-    def after_keys(self, work: Callable[[], object]) -> None:
-        """Do something after the keys that the dialog's input has not read yet: bindings overtake them."""
+    def after_keys(self, work: Callable[[], object], key: str = "enter") -> None:
+        """Do something after the keys that the dialog's input has not read yet: bindings overtake them.
+
+        Where one of these left the dialog, `key`, which was pressed for this, goes to where those behind it go.
+        """
+        field = self.query_one(Input)
 
         def do() -> None:
-            work()  # What it returns is not awaited: the input would wait for the dialog's end, and that for the input.
+            if self.is_active:
+                work()  # What it returns is not awaited: the input would wait for the dialog, and that for the input.
+            elif (focused := self.app.focused) is not None and focused is not field:
+                hand_on(events.Key(key, "\r" if key == "enter" else None), focused)
 
-        self.query_one(Input).call_later(do)
+        field.call_later(do)
 
     def action_no(self) -> None:
         """Answer no."""

@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from venom_tui.ui.dialogs.dialog import Dialog
+from venom_tui.ui.dialogs.dialog import Dialog, DialogInput
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.line import Line
 from venom_tui.ui.widgets.rows import RowList
@@ -82,12 +82,12 @@ class Picker(Dialog[str]):
         self._shown: Sequence[Choice] = choices
         self._filtered_by: str | None = None
         self.filling = False
-        """Whether more choices will come: what is picked before there is any is picked once there is."""
-        self._pick_soon = False
+        """Whether more choices will come: keys that act on them wait until there are any."""
+        self._later: list[Callable[[RowList], object]] = []
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the filter, the head and the list."""
-        field = Input(self._words, placeholder="type to filter", select_on_focus=False)
+        field = DialogInput(self._words, placeholder="type to filter", select_on_focus=False)
         field.cursor_blink = False
         yield field
         yield ColumnTitles(self._columns)
@@ -113,10 +113,11 @@ class Picker(Dialog[str]):
         rows.refresh()
 
     def on_input_changed(self, message: Input.Changed) -> None:
-        """Filter by what is typed."""
-        if message.value != self._filtered_by:
-            self._pick_soon = False
-        self._filter(message.value)
+        """Filter by what is typed; of several keys at once by all of them."""
+        text = message.input.value
+        if text != self._filtered_by:
+            self._later.clear()
+        self._filter(text)
 
     def set_note(self, note: str) -> None:
         """Say something below the choices, before they are shown."""
@@ -127,9 +128,8 @@ class Picker(Dialog[str]):
         self._choices, self._note = choices, note
         text, self._filtered_by = self._filtered_by or "", None
         self._filter(text)
-        if self._pick_soon and self._shown:
-            self._pick_soon = False
-            self._pick(self.query_one(RowList))
+        while self._later and self._shown:
+            self._later.pop(0)(self.query_one(RowList))
 
     def _filter(self, text: str) -> None:
         if text == self._filtered_by or not self.query(RowList):  # a list that is gone: the dialog is being closed
@@ -141,14 +141,20 @@ class Picker(Dialog[str]):
         rows.set_rows([choice.key for choice in self._shown], self._render_row)
         self.query_one("#why", Static).update(Content(self._note if self._shown else self._empty))
 
-    def _with_filter(self, work: Callable[[RowList], object]) -> None:
+    def _with_filter(self, work: Callable[[RowList], object], key: str) -> None:
         """Do something with the list as it is once all that was typed is read."""
 
         def do() -> None:
-            self._filter(self.query_one(Input).value)
-            work(self.query_one(RowList))
+            text = self.query_one(Input).value
+            if text != self._filtered_by:
+                self._later.clear()
+                self._filter(text)
+            if self._later or (self.filling and not self._shown):
+                self._later.append(work)
+            else:
+                work(self.query_one(RowList))
 
-        self.after_keys(do)
+        self.after_keys(do, key)
 
     def _render_row(self, index: int, width: int) -> Content:
         cells = self._shown[index].cells
@@ -156,21 +162,19 @@ class Picker(Dialog[str]):
 
     def action_move(self, by: int) -> None:
         """Move the cursor."""
-        self._with_filter(lambda rows: rows.action_move(by))
+        self._with_filter(lambda rows: rows.action_move(by), "up" if by < 0 else "down")
 
     def action_page(self, by: int) -> None:
         """Move the cursor by pages."""
-        self._with_filter(lambda rows: rows.action_page(by))
+        self._with_filter(lambda rows: rows.action_page(by), "pageup" if by < 0 else "pagedown")
 
     def action_pick(self) -> None:
         """Answer with the row under the cursor."""
-        self._with_filter(self._pick)
+        self._with_filter(self._pick, "enter")
 
     def _pick(self, rows: RowList) -> None:
         if rows.cursor_key is not None:
             self.dismiss(rows.cursor_key)
-        else:
-            self._pick_soon = self.filling
 
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Take a double-clicked row."""

@@ -54,19 +54,19 @@ class Waiting(Dialog[None]):
     def tell(self, words: str) -> None:
         """Say what is going on now."""
         self._words = words
-        if self.is_attached:
-            self._tell()
+        self._tell()
 
     def _tell(self) -> None:
         passed = duration(time.monotonic() - self._began)
         sign = Content.styled(f"{signs().loading} ", "$busy")
         told = Content.assemble(sign, literal(self._words), (f" · {passed}", "$text-muted"))
-        self.query_one("#doing", Line).show(told)
+        for line in self.query("#doing").results(Line):  # it is attached before it has its line
+            line.show(told)
 
     def done(self) -> None:
         """Close: what was waited for has ended. Below another dialog that waits until this one is seen again."""
         self._done = True
-        if self.is_attached and self.is_current:
+        if self.is_attached:
             self._leave()
 
     def on_screen_resume(self) -> None:
@@ -75,7 +75,8 @@ class Waiting(Dialog[None]):
             self._leave()
 
     def _leave(self) -> None:
-        if not self._left:
+        # Below another dialog it stays until that one is closed: what is dismissed is what lies on top.
+        if not self._left and self.is_active:
             self._left = True
             self.dismiss(None)
 
@@ -84,14 +85,16 @@ class Waiting(Dialog[None]):
         self._leave()
 
     def on_key(self, event: events.Key) -> None:
-        """Let what is typed go where it would go without this dialog."""
-        if event.is_printable:
+        """Let what is typed go where it would go without this dialog, and all that it reads after it was left."""
+        if event.is_printable or not self.is_active:
             event.stop()
             event.prevent_default()
-            below = self.app.screen_stack[-2]
-            self._leave()
-            if below.focused is not None:
-                hand_on(event, below.focused)
+            focused = self.app.focused
+            if self.is_active:
+                focused = self.app.screen_stack[-2].focused
+                self._leave()
+            if focused is not None:
+                hand_on(event, focused)
 
     def action_cancel(self) -> None:
         """Give the work up."""

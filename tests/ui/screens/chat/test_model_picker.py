@@ -12,6 +12,7 @@ from tests.servers import Exchange, serving
 from tests.ui.screens.chat.conftest import OpenChat
 from venom_tui.ui.dialogs.models import ModelPicker
 from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.dialogs.waiting import Waiting
 from venom_tui.ui.widgets.columns import Column
 
 
@@ -111,3 +112,19 @@ async def test_what_is_picked_before_there_are_choices_is_picked_once_there_are(
         assert picked == []
         picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "second")])
         await shown.until(lambda: picked == ["second"])
+
+
+async def test_what_was_waited_for_ends_below_another_dialog(chat: OpenChat) -> None:
+    async with serving(plain("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        waiting = Waiting("Work", "working", lambda: None)
+        waiting.tell("not shown yet")
+        shown.app.push_screen(waiting)
+        waiting.tell("begun")
+        await shown.until_text("begun")
+        await shown.press("ctrl+p")
+        await shown.until_text("─ Commands ─")
+        waiting.done()
+        await shown.pilot.pause()
+        assert "─ Commands ─" in shown.text, "what lies on top stays"
+        await shown.press("escape")
+        await shown.until(lambda: shown.app.screen is shown.screen)
