@@ -115,7 +115,8 @@ class Planner:
             and (one.runtime, one.name) != target
             and not one.elsewhere
             and not reserve.keeps(one)
-            and not self._runtimes.runtime(one.runtime).cannot("unload")
+            and (runtime := self._runtimes.find(one.runtime)) is not None
+            and not runtime.cannot("unload")
         ]
         return sorted(able, key=self._order)
 
