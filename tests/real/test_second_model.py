@@ -10,7 +10,7 @@ import pytest
 from scripts.real_components import GEMMA
 from tests.tools import need
 from venom_tui.core.core import Core
-from venom_tui.core.errors import VenomError
+from venom_tui.core.errors import LoadFailed, NeedsYes, VenomError
 from venom_tui.core.settings import load_settings
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.turn import TurnEnded
@@ -71,3 +71,21 @@ async def test_a_file_that_cannot_be_loaded_leaves_the_second_model_active(core:
         await core.models.activate("broken")
     now = await core.models.active()
     assert now is not None and now.name == SECOND
+
+
+async def test_room_for_one_asks_evicts_and_is_taken_back_where_the_load_fails(core: Core, data_dir: Path) -> None:
+    await core.save_setting("VENOM_EMBEDDED_MODELS", "1")
+    first = next(model for model in await core.models.list() if model.demonstration).name
+    await core.models.activate(first)
+    with pytest.raises(NeedsYes, match=rf"{first} must leave: .* {SECOND} needs [\d.]+ GiB, [\d.]+ GiB are free"):
+        await core.models.activate(SECOND)
+    await core.models.activate(SECOND, yes=True)
+    assert [model.name for model in core.runtimes.loaded()] == [SECOND]
+    unload = next(one for one in await core.operations.list() if one.kind == "unload")
+    assert unload.bytes_total is not None and unload.bytes_done == unload.bytes_total, "all of it came back"
+    (data_dir / "models" / "broken.gguf").write_bytes(GEMMA.path.read_bytes()[:200_000_000])
+    with pytest.raises(LoadFailed):
+        await core.models.activate("broken", yes=True)
+    assert [model.name for model in core.runtimes.loaded()] == [SECOND]
+    active = await core.models.active()
+    assert active is not None and active.name == SECOND
