@@ -12,6 +12,7 @@ import pytest
 
 from tests.core.servers.support import cleaned, configure, profile
 from tests.real.servers.process import free_port
+from venom_tui.cli.runtimes import _added
 from venom_tui.core.owner import start_time
 from venom_tui.core.servers.records import read_record
 
@@ -115,4 +116,28 @@ def test_ctrl_c_ends_what_it_started_and_detached_it_goes_on(venom: Command) -> 
     assert operation is not None
     watched = venom("operations", "watch", operation[1])
     assert (watched.returncode, "succeeded" in watched.stdout) == (0, True), watched.stdout + watched.stderr
+    assert venom("runtimes", "stop", "box").returncode == 0
+
+
+def test_what_is_new_of_a_log() -> None:
+    assert _added([], ["a", "b"]) == ["a", "b"]
+    assert _added(["a", "b"], ["a", "b", "c"]) == ["c"]
+    assert _added(["a", "b"], ["a", "b"]) == []
+    assert _added(["x", "a", "a"], ["a", "a", "a", "b"]) == ["b"]
+    assert _added(["old"], ["new", "newer"]) == ["new", "newer"], "it was begun anew"
+
+
+def test_a_log_is_followed(venom: Command) -> None:
+    configure(venom.data.parent, free_port(), "--after", "2")
+    assert venom("runtimes", "start", "box", "--detach").returncode == 0
+    following = venom.start("runtimes", "logs", "box", "--follow")
+    assert following.stdout is not None
+    seen = ""
+    while "Application startup complete." not in seen:
+        line = following.stdout.readline()
+        assert line, seen
+        seen += line
+    following.send_signal(signal.SIGINT)
+    following.communicate(timeout=60)
+    assert following.returncode == 130
     assert venom("runtimes", "stop", "box").returncode == 0

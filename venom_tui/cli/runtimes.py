@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from venom_tui.cli.failures import writing
 from venom_tui.cli.following import to_its_end
 from venom_tui.cli.model_pull import in_background
 from venom_tui.cli.options import check_writable, confirm, json_option
@@ -180,6 +182,8 @@ def logs(flags: dict[str, Any], name: str, lines: int, follow: bool, as_json: bo
 def _print(lines: list[str], *, as_json: bool) -> None:
     for line in lines:
         put(json_text({"line": line}) if as_json else line)
+    with writing():
+        sys.stdout.flush()  # whoever follows reads them now
 
 
 def _added(before: list[str], now: list[str]) -> list[str]:
