@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,4 +65,18 @@ def test_everything_goes_on_while_a_server_starts(home: Path) -> None:
         venom.type("y")
         venom.wait_until(lambda: start_time(pid) is None, 30, "the end of the server")
         venom.wait_for("box +.*was stopped")
+        venom.quit()
+
+
+def test_nothing_is_written_while_nothing_changes(home: Path) -> None:
+    configure(home, free_port(), more='[runtimes.far]\nurl = "http://127.0.0.1:9"\nkind = "llamacpp"')
+    with Venom(home) as venom:
+        venom.ready()
+        to_box(venom)
+        venom.wait_for("no answer")
+        time.sleep(2.5)  # each has been asked once more
+        seen = len(venom.output)
+        time.sleep(3.0)
+        written = {int(row) for row in re.findall(rb"\x1b\[(\d+);\d+H", venom.output[seen:])}
+        assert written <= {1}, "below the header, which tells of the host"
         venom.quit()
