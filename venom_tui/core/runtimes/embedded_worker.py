@@ -33,7 +33,7 @@ def main() -> int:
     if not line:
         return 0
     configuration: dict[str, Any] = json.loads(line)
-    # A pipe and no Event: a handler that runs while the main thread waits for an Event would wait for its lock for ever.
+    # A pipe and no Event: a handler that runs while this thread waits for an Event waits for its lock for ever.
     ended, end = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(end, b"."))
     # During the load the main thread is in C++ and hears nothing, so a closed stdin ends the process at once.
