@@ -112,6 +112,34 @@ def test_only_the_cpus_that_may_be_used_count(monkeypatch: pytest.MonkeyPatch) -
     assert (load.percent(), load.percent()) == (None, 25.0)
 
 
+def test_a_limit_and_swap_that_come_later_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, looks = 0.0, []
+    limits: list[MemoryLimit | None] = [None]
+    swap = SimpleNamespace(total=0, used=0)
+
+    def limit() -> MemoryLimit | None:
+        looks.append(now)
+        return limits[-1]
+
+    monkeypatch.setattr(module, "memory_limit", limit)
+    monkeypatch.setattr(psutil, "swap_memory", lambda: swap)
+    sampler = HostSampler(clock=lambda: now)
+    whole = sampler.sample().ram_total_bytes
+    limits.append(MemoryLimit(2**30, 2**20))
+    swap = SimpleNamespace(total=8, used=4)
+    now = 4.9
+    assert (sampler.sample().ram_total_bytes, sampler.sample().swap_total_bytes) == (whole, 0)
+    assert looks == [0.0], "that there is none is not asked with each look"
+    now = 5.0
+    found = sampler.sample()
+    assert (found.ram_total_bytes, found.swap_total_bytes, found.swap_used_bytes) == (2**30, 8, 4)
+    # What counts against a limit moves with each look.
+    limits.append(MemoryLimit(2**30, 2**29))
+    swap = SimpleNamespace(total=8, used=5)
+    found = sampler.sample()
+    assert (found.ram_available_bytes, found.swap_used_bytes) == (2**29, 5)
+
+
 def test_what_psutil_cannot_tell_is_unknown_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise OSError(13, "Permission denied")

@@ -64,6 +64,23 @@ def test_a_process_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(asked) == 3
 
 
+def test_who_is_listed_all_the_time_is_asked_for_now_and_then(other: subprocess.Popen[bytes]) -> None:
+    now = 0.0
+    names = ProcessNames(5.0, lambda: now)
+    said = names.of(other.pid)
+    other.kill()
+    other.wait()
+    now = 4.9
+    assert names.of(other.pid) == said
+    now = 5.0
+    assert names.of(other.pid) == (None, None)
+    # Who was gone meanwhile is asked for at once.
+    names.forget_others([])
+    assert names.of(os.getpid())[1]
+    names.forget_others([])
+    assert not names._due and not names._known
+
+
 def test_what_may_not_be_read_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: psutil.Process) -> None:
         raise psutil.AccessDenied(self.pid)

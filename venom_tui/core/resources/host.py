@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import socket
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,6 +22,9 @@ T = TypeVar("T")
 _SHORTEST_S = 0.08
 """Seconds of CPU time, all CPUs together, below which the kernel's clock is too coarse for a load."""
 
+_SELDOM_S = 5.0
+"""Seconds for which holds that there is no limit and no swap: to look for them costs more than all the figures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Memory:
@@ -31,12 +36,12 @@ class Memory:
     """RAM of the whole machine."""
 
 
-def host_memory() -> Memory:
-    """Return the RAM: a container's is its limit."""
+def host_memory(limited: bool = True) -> Memory:
+    """Return the RAM: a container's is its limit. `limited`: False where it is known that there is none."""
     import psutil
 
     memory = psutil.virtual_memory()
-    limit = memory_limit()
+    limit = memory_limit() if limited else None
     if limit is None or limit.limit_bytes >= memory.total:
         return Memory(memory.total, memory.available, memory.total)
     available = max(0, min(memory.available, limit.limit_bytes - limit.used_bytes))
@@ -46,23 +51,35 @@ def host_memory() -> Memory:
 class HostSampler:
     """Reads the host (synchronous; belongs to one thread)."""
 
-    def __init__(self, disks: Sequence[tuple[str, Path]] = ()) -> None:
+    def __init__(self, disks: Sequence[tuple[str, Path]] = (), clock: Callable[[], float] = time.monotonic) -> None:
         """`disks`: (label, folder) of file systems to read along; one on a dead network mount makes `sample` hang."""
         self._disks = disks
+        self._clock = clock
+        self._due = float("-inf")
+        """When what changes seldom is to be looked for again."""
+        self._limited = True
+        self._swaps = True
+        self._quota: float | None = None
         self._name = sanitize_line(socket.gethostname(), 64)
         self._cpu = CpuLoad()
 
     def sample(self) -> HostInfo:
         """Return what the host has and what of it is free. The load of the CPUs is known from the second look on."""
-        import psutil
-
         unavailable: dict[str, str] = {}
         notes: list[str] = []
-        memory = _known(host_memory, ("ram_total_bytes", "ram_available_bytes"), unavailable)
+        if (now := self._clock()) >= self._due:
+            self._due = now + _SELDOM_S
+            self._limited = self._swaps = True
+            self._quota = cpu_quota()
+        memory = _known(partial(host_memory, self._limited), ("ram_total_bytes", "ram_available_bytes"), unavailable)
+        self._limited = memory is None or memory.total_bytes < memory.machine_bytes
         if memory is not None and memory.total_bytes < memory.machine_bytes:
             limit, machine = memory.total_bytes / 1024**3, memory.machine_bytes / 1024**3
             notes.append(f"RAM is limited to {limit:.1f} GiB here; the machine has {machine:.1f} GiB")
-        swap = _known(psutil.swap_memory, ("swap_total_bytes", "swap_used_bytes"), unavailable)
+        swap: tuple[int | None, int | None] = 0, 0
+        if self._swaps:
+            swap = _known(_swap, ("swap_total_bytes", "swap_used_bytes"), unavailable) or (None, None)
+            self._swaps = swap[0] != 0
         percent = _known(self._cpu.percent, ("cpu_percent",), unavailable)
         if percent is None:
             unavailable.setdefault("cpu_percent", "known from the second look on")
@@ -73,8 +90,8 @@ class HostSampler:
             cpu_percent=percent,
             ram_total_bytes=None if memory is None else memory.total_bytes,
             ram_available_bytes=None if memory is None else memory.available_bytes,
-            swap_total_bytes=None if swap is None else swap.total,
-            swap_used_bytes=None if swap is None else swap.used,
+            swap_total_bytes=swap[0],
+            swap_used_bytes=swap[1],
             load_1m=None if load is None else round(load[0], 2),
             disks=tuple(read_disk(label, folder, unavailable) for label, folder in self._disks),
             unavailable=unavailable,
@@ -86,11 +103,19 @@ class HostSampler:
         usable = len(self._cpu.usable) or machine
         if usable < machine:
             notes.append(f"{usable} of {machine} CPUs may be used here")
-        quota = cpu_quota()
+        quota = self._quota
         if quota is not None and quota < usable:
             notes.append(f"CPU time is limited to that of {quota:g} CPUs here; the load shown is the machine's")
             usable = max(1, math.ceil(quota))
         return usable
+
+
+def _swap() -> tuple[int, int]:
+    """Return the swap space and what of it is used, in bytes."""
+    import psutil
+
+    swap = psutil.swap_memory()
+    return swap.total, swap.used
 
 
 def _known(question: Callable[[], T], figures: Sequence[str], unavailable: dict[str, str]) -> T | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from venom_tui.core.resources.nvml_details import (
 from venom_tui.core.resources.nvml_questions import Questions, reason_of, text_of
 from venom_tui.core.resources.processes import ProcessNames
 from venom_tui.core.resources.visible import mark_usable, may_open
-from venom_tui.core.types.device import Gpu
+from venom_tui.core.types.device import Gpu, GpuProcess
 
 Gpus = tuple[tuple[Gpu, ...], dict[str, str]]
 """The GPUs, and `gpus` -> reason where there are none."""
@@ -56,6 +56,8 @@ class _Device:
     """Figures that do not change."""
     seldom: dict[str, tuple[float, Any]] = field(default_factory=dict)
     """Figures that do not change each second: when they are to be asked again, and what was said."""
+    draws_due: float = 0.0
+    """When to ask again for processes that draw, where there was none."""
 
 
 class NvmlSampler:
@@ -73,7 +75,7 @@ class NvmlSampler:
         self._devices: dict[int, _Device] = {}
         self._seen: dict[str, tuple[int, str | None]] = {}
         """UUID -> (index, name) of every GPU that was ever there."""
-        self._names = ProcessNames()
+        self._names = ProcessNames(SELDOM_S, lambda: self.clock())
         self.driver = DriverInfo()
         """What the driver is, as far as it was ever told."""
 
@@ -196,7 +198,20 @@ class _Reading:
         limit = self._seldom(device, "power_limit_w", nvml.nvmlDeviceGetEnforcedPowerLimit)
         mig = self._seldom(device, "mig_mode", nvml.nvmlDeviceGetMigMode)
         core, bus = (None, None) if rates is None else (rates.gpu, rates.memory)
-        gpu = Gpu(
+        told: dict[str, Any] = {
+            **clocks_and_bus(questions, handle, device.fixed, partial(self._seldom, device)),
+            **self._memory(handle),
+        }
+        if device.minor is None:
+            device.minor = self._seldom(device, "", nvml.nvmlDeviceGetMinorNumber)
+        if device.minor is not None and self._may_open(device) is False:
+            questions.why["usable"] = f"this user may not open /dev/nvidia{device.minor}"
+            told["usable"] = False
+        if mig is not None and mig[0]:
+            told["mig_devices"] = mig_devices(questions, self._sampler.questions, handle, processes)
+        if processes:
+            told["processes"] = self._processes(device, told.get("memory_total_bytes"))
+        return Gpu(
             index=self._index,
             uuid=device.uuid,
             name=device.name,
@@ -209,17 +224,26 @@ class _Reading:
             power_limit_w=self._watts("power_limit_w", limit),
             mig_mode=None if mig is None else bool(mig[0]),
             unavailable=questions.why,
-            **clocks_and_bus(questions, handle, device.fixed, partial(self._seldom, device)),
+            **told,
         )
-        gpu = self._with_memory(gpu, handle)
-        if device.minor is None:
-            device.minor = self._seldom(device, "", nvml.nvmlDeviceGetMinorNumber)
-        if device.minor is not None and may_open(Path(f"/dev/nvidia{device.minor}")) is False:
-            questions.why["usable"] = f"this user may not open /dev/nvidia{device.minor}"
-            gpu = replace(gpu, usable=False)
-        if gpu.mig_mode:
-            gpu = replace(gpu, mig_devices=mig_devices(questions, self._sampler.questions, handle, processes))
-        return replace(gpu, processes=questions.processes(handle, gpu.memory_total_bytes)) if processes else gpu
+
+    def _may_open(self, device: _Device) -> bool | None:
+        now = self._sampler.clock()
+        due, known = device.seldom.get("usable", (0.0, None))
+        if now < due:
+            return bool(known) if known is not None else None
+        may = may_open(Path(f"/dev/nvidia{device.minor}"))
+        device.seldom["usable"] = now + SELDOM_S, may
+        return may
+
+    def _processes(self, device: _Device, total: int | None) -> tuple[GpuProcess, ...]:
+        """Return who holds memory; processes that draw are asked for less often where there are none."""
+        now = self._sampler.clock()
+        asked = now >= device.draws_due
+        found = self._questions.processes(device.handle, total, asked)
+        if asked and not self._questions.draws:
+            device.draws_due = now + SELDOM_S
+        return found
 
     def _seldom(self, device: _Device, figure: str, question: Callable[..., Any]) -> Any:
         """Return the driver's answer of a moment ago, else ask it; where it fails, the reason is noted each time."""
@@ -234,42 +258,41 @@ class _Reading:
             device.seldom[figure] = now + SELDOM_S, found
         return found
 
-    def _with_memory(self, gpu: Gpu, handle: Any) -> Gpu:
+    def _memory(self, handle: Any) -> dict[str, Any]:
+        """Return the fields of a `Gpu` that tell of its memory."""
         questions = self._questions
         memory = memory_of(questions, handle)
         if isinstance(memory, Exception):
             questions.failed(memory)
             questions.why.update(dict.fromkeys(MEMORY, reason_of(memory)))
-            return gpu
+            return {}
         if memory is None or memory.total == 0:
-            return self._unified(gpu)
+            return self._unified()
         total, used, free = int(memory.total), int(memory.used), int(memory.free)
         reserved = getattr(memory, "reserved", None)
         if used > total or free > total or (reserved is not None and reserved > total):
             reason = f"the driver said something absurd: {used} used and {free} free of {total} bytes"
             questions.why.update(dict.fromkeys(MEMORY, reason))
-            return gpu
+            return {}
         if reserved is None:
             questions.why["memory_reserved_bytes"] = "this driver is too old to tell it"
-        return replace(
-            gpu,
-            memory_total_bytes=total,
-            memory_used_bytes=used,
-            memory_free_bytes=free,
-            memory_reserved_bytes=None if reserved is None else int(reserved),
-        )
+        return {
+            "memory_total_bytes": total,
+            "memory_used_bytes": used,
+            "memory_free_bytes": free,
+            "memory_reserved_bytes": None if reserved is None else int(reserved),
+        }
 
-    def _unified(self, gpu: Gpu) -> Gpu:
-        """Return the GPU with the host's memory, which it shares: the driver gives no figures of its own."""
+    def _unified(self) -> dict[str, Any]:
+        """Return the host's memory, which the GPU shares: the driver gives no figures of its own."""
         memory = host_memory()
         self._questions.why["memory_reserved_bytes"] = "the GPU shares the host's RAM"
-        return replace(
-            gpu,
-            memory_kind="unified",
-            memory_total_bytes=memory.total_bytes,
-            memory_used_bytes=memory.total_bytes - memory.available_bytes,
-            memory_free_bytes=memory.available_bytes,
-        )
+        return {
+            "memory_kind": "unified",
+            "memory_total_bytes": memory.total_bytes,
+            "memory_used_bytes": memory.total_bytes - memory.available_bytes,
+            "memory_free_bytes": memory.available_bytes,
+        }
 
     def _watts(self, figure: str, milliwatts: int | None) -> float | None:
         checked = self._questions.checked(figure, milliwatts, _MOST_WATTS * 1000)

@@ -86,11 +86,11 @@ def _now(questions: Questions, handle: Any, seldom: Seldom) -> dict[str, Any]:
     nvml, number, checked = questions.nvml, questions.number, questions.checked
     generation = seldom("pcie_generation", nvml.nvmlDeviceGetCurrPcieLinkGeneration)
     width = seldom("pcie_width", nvml.nvmlDeviceGetCurrPcieLinkWidth)
+    # It has few steps, and stays at one while the GPU works.
+    memory = seldom("clock_memory_mhz", lambda gpu: nvml.nvmlDeviceGetClockInfo(gpu, nvml.NVML_CLOCK_MEM))
     return {
         "clock_core_mhz": number("clock_core_mhz", _MOST_MHZ, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
-        "clock_memory_mhz": number(
-            "clock_memory_mhz", _MOST_MHZ, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM
-        ),
+        "clock_memory_mhz": checked("clock_memory_mhz", memory, _MOST_MHZ),
         "pcie_generation": checked("pcie_generation", generation, _MOST_GENERATION),
         "pcie_width": checked("pcie_width", width, _MOST_LANES),
     }

@@ -58,6 +58,8 @@ class Questions:
         self.failed = failed
         self.why: dict[str, str] = {}
         """Field -> why its value is not known."""
+        self.draws = True
+        """Whether a process may draw with the GPU: False once that list was empty."""
         self._names = names
 
     def ask(self, figures: str, question: Callable[..., Any], *arguments: Any) -> Any:
@@ -88,15 +90,24 @@ class Questions:
         self.why[figure] = f"the driver said something absurd: {value}"
         return None
 
-    def processes(self, handle: Any, total: int | None) -> tuple[GpuProcess, ...]:
-        """Return the processes on a GPU, or on a part of one, that has `total` bytes of memory."""
+    def processes(self, handle: Any, total: int | None, graphics: bool = True) -> tuple[GpuProcess, ...]:
+        """Return the processes on a GPU, or on a part of one, that has `total` bytes of memory.
+
+        `graphics`: whether those that draw are asked for, too.
+        """
         nvml = self.nvml
         found: dict[int, Any] = {}
         unknown: list[Any] = []
         failures: list[Exception] = []
-        for question in (nvml.nvmlDeviceGetComputeRunningProcesses, nvml.nvmlDeviceGetGraphicsRunningProcesses):
+        questions = [nvml.nvmlDeviceGetComputeRunningProcesses]
+        if graphics:
+            questions.append(nvml.nvmlDeviceGetGraphicsRunningProcesses)
+        for question in questions:
             try:
-                for process in self._listed(question, handle):
+                listed = self._listed(question, handle)
+                if question is not questions[0]:
+                    self.draws = bool(listed)
+                for process in listed:
                     if process.pid:
                         found.setdefault(process.pid, process)
                     else:

@@ -45,7 +45,6 @@ class Traffic:
 
     def _added(self, gpu: Gpu, sampler: NvmlSampler, turn: str | int | None) -> Gpu:
         key = gpu.uuid or gpu.index
-        questions = sampler.questions()
         try:
             handle = sampler.device(gpu.index).handle
         except sampler.errors:
@@ -53,9 +52,9 @@ class Traffic:
         if _FIGURES[0] in gpu.unavailable:
             return gpu
         if key not in self._measured:
-            self._why[key] = self._count(key, questions, handle)
+            self._why[key] = self._count(key, sampler.questions(), handle)
         if key == turn:
-            self._why[key] = self._measure(key, questions, handle)
+            self._why[key] = self._measure(key, sampler.questions(), handle)
         why = self._why.get(key, "")
         rates = None if why else self._rates.get(key)
         if rates is None:

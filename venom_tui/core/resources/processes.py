@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from venom_tui.core.sanitize import sanitize_line
@@ -15,13 +15,29 @@ Who = tuple[str | None, str | None]
 
 
 class ProcessNames:
-    """User and command of processes, read once per process (belongs to one thread)."""
+    """User and command of processes, read once per process (belongs to one thread).
 
-    def __init__(self) -> None:
+    Args:
+        hold_s: seconds for which it is not asked whether a pid is still that of the same process. For whoever says with
+            `forget_others` which pids are still there: one that was gone meanwhile is asked for at once.
+        clock: seconds that never go back.
+    """
+
+    def __init__(self, hold_s: float = 0.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._hold_s = hold_s
+        self._clock = clock
         self._known: dict[int, tuple[float, Who]] = {}
+        self._due: dict[int, float] = {}
+        """Pid -> when it is to be asked again whose it is."""
 
     def of(self, pid: int) -> Who:
         """Return (user, command); None for what is not known: a process of another container, or one that has ended."""
+        now = self._clock()
+        if now < self._due.get(pid, now):
+            known = self._known.get(pid)
+            return (None, None) if known is None else known[1]
+        if self._hold_s:
+            self._due[pid] = now + self._hold_s
         import psutil
 
         try:
@@ -36,8 +52,11 @@ class ProcessNames:
 
     def forget_others(self, pids: Iterable[int]) -> None:
         """Forget processes that are not among these."""
-        for pid in self._known.keys() - set(pids):
+        kept = set(pids)
+        for pid in self._known.keys() - kept:
             del self._known[pid]
+        for pid in self._due.keys() - kept:
+            del self._due[pid]
 
     @staticmethod
     def _read(process: object) -> Who:

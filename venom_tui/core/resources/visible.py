@@ -76,6 +76,8 @@ def _seen(gpu: Gpu, visible: set[str | int], why: str) -> Gpu:
 
 def _with_parts(gpu: Gpu, uuids: set[str] | None) -> Gpu:
     """Return a GPU that may be used, with those of its parts (None: all) that may be."""
+    if not gpu.mig_devices:
+        return replace(gpu, usable=True)
     parts = tuple(_part(part, uuids is None or part.uuid in uuids) for part in gpu.mig_devices)
     return replace(gpu, usable=True, mig_devices=parts)
 
