@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.support import open_core
+from tests.core.support import open_core, turn
 from tests.gguf_files import write_gguf
+from tests.openai import plain
+from tests.servers import serving
 from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeUnavailable, UsageError
 from venom_tui.core.models import files
 from venom_tui.core.types.request import GenerationParameters, Route
@@ -67,3 +69,23 @@ async def test_the_last_model_of_a_runtime_that_is_not_configured_any_more(tmp_p
         with pytest.raises(RuntimeUnavailable, match=r"qwen3:14b, was of runtime ollama, which does not answer"):
             await core.router.decide(mode="direct")
         assert (await core.router.decide(mode="direct", model="tiny")).model == "tiny"
+
+
+async def test_who_answered_first_answers_next(tmp_path: Path) -> None:
+    """Nobody chose; then others come that would have been preferred, and change nothing."""
+    fake = plain("small")
+    async with serving(fake) as server, open_core(tmp_path, VLLM_ENDPOINT=server.url) as core:
+        await core.runtimes.look()
+        active = await core.models.active()
+        assert active is not None and (active.name, active.reason) == ("small", "it is loaded already")
+        session = await core.sessions.create()
+        await turn(core, await core.chat.send(session.id, "Hi", model="small"))
+        assert core.models.wanted() == ("", ""), "asked for, which chooses nothing"
+        await turn(core, await core.chat.send(session.id, "And now"))
+        fake.paths["GET /v1/models"] = plain("another", "small").paths["GET /v1/models"]
+        await core.runtimes.look()
+        assert [model.name for model in await core.models.list(refresh=True)] == ["another", "small"]
+        active = await core.models.active()
+        assert active is not None and (active.name, active.reason) == ("small", "the last one used")
+    async with open_core(tmp_path) as core:
+        assert core.models.wanted() == ("vllm", "small")

@@ -159,7 +159,7 @@ class ModelManager:
             if len(found) == 1:
                 return found[0]
             for model in found:
-                if (model.runtime, model.name) == self._wanted():  # the active one is meant
+                if (model.runtime, model.name) == self.wanted():  # the active one is meant
                     return model
             if found:
                 *others, last = (model.runtime for model in found)
@@ -197,7 +197,7 @@ class ModelManager:
             if refresh:
                 await self._runtimes.look(runtime)
             models = [model for model in await self._all(refresh=refresh) if model.runtime == runtime]
-            wanted_runtime, wanted = self._wanted()
+            wanted_runtime, wanted = self.wanted()
             last_used = (runtime, wanted if wanted_runtime in ("", runtime) else "")
             if (chosen := choose(models, last_used, self._loaded(), self._runtimes.states())) is not None:
                 return chosen
@@ -211,20 +211,19 @@ class ModelManager:
         answer is by what is known now.
         """
         models = await self._all()
-        runtime, name = self._wanted()
+        runtime, name = self.wanted()
         if settled and not any(model.name == name and model.runtime == runtime for model in models):
             await self._runtimes.settled()
             models = await self._all()
         return self._choose(models)
 
-    def _wanted(self) -> tuple[str, str]:
-        return self._chosen or (
-            self._settings.text("VENOM_ACTIVE_RUNTIME"),
-            self._settings.text("VENOM_ACTIVE_MODEL"),
-        )
+    def wanted(self) -> tuple[str, str]:
+        """Return runtime and name of the model that was chosen or used last; "" where nobody has decided yet."""
+        settings = self._settings
+        return self._chosen or (settings.text("VENOM_ACTIVE_RUNTIME"), settings.text("VENOM_ACTIVE_MODEL"))
 
     def _choose(self, models: Models) -> ActiveModel | None:
-        return choose(models, self._wanted(), self._loaded(), self._runtimes.states())
+        return choose(models, self.wanted(), self._loaded(), self._runtimes.states())
 
     async def plan(self, kind: str, name: str, runtime: str | None = None) -> MemoryPlan:
         """Return what loading a model (`load`) or switching to it (`switch`) needs and would do; see `carry_out`.
@@ -328,7 +327,7 @@ class ModelManager:
 
     async def _take_active(self, chosen: tuple[str, str]) -> None:
         self._chosen = None
-        if self._wanted() != chosen:
+        if self.wanted() != chosen:
             self._chosen = chosen
         self._events.emit(ActiveModelChanged(await self.active()))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
-from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeFailure, RuntimeUnavailable, VenomError
+from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeFailure, RuntimeUnavailable, StoreError, VenomError
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import wire_parameters
 from venom_tui.core.runtimes.controller import PROMPT, LlmServerController, Prepared
@@ -71,7 +72,12 @@ class ModelRouter:
             raise LoadFailed(
                 f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another."
             )
-        return await self._runtimes.prepare(model, parameters, status=status, cause=PROMPT)
+        prepared = await self._runtimes.prepare(model, parameters, status=status, cause=PROMPT)
+        if route.source == "rule" and not (self._models.wanted()[1] or model.demonstration):
+            # From now on it is the last one used: what others load must not change by itself who answers next.
+            with suppress(StoreError):  # told by whatever else is written
+                await self._models.make_active(model, None)
+        return prepared
 
     def notices(self, prepared: Prepared, parameters: GenerationParameters) -> tuple[str, ...]:
         """Return what the user should know of how the model is asked: parameters that are left out, each a sentence."""

@@ -101,6 +101,8 @@ class Switching:
         app = self._app
         before = await core.models.active(settled=False)
         if before is not None and (before.name, before.runtime) == (model.name, model.runtime) and model.loaded:
+            if not app.read_only:  # it may answer by itself, as the one that is loaded: now it is the chosen one
+                await core.models.choose(model.name, model.runtime)
             app.notify(f"{model.name} answers already.", markup=False)
             return
         waiting = _Wait(app, model, self.give_up)
