@@ -130,7 +130,7 @@ def test_what_fails_is_said_and_retried(pulling: Pulling, hub: Hub) -> None:
 
 def begun(pulling: Pulling, hub: Hub, *arguments: str) -> Any:
     """Start a command and wait until it has fetched something."""
-    hub.faults.rate = 2 * MIB
+    hub.faults.rate = MIB // 2
     process = pulling.start(*arguments)
     wait_until(lambda: any((one["bytes_done"] or 0) > MIB for one in pulling.operations()), "a megabyte")
     hub.faults.rate = MIB // 16  # so that it does not end before the test is where it wants to be

@@ -144,8 +144,14 @@ def test_suspended_to_the_shell_and_back(home: Path) -> None:
         terminal.wait_for(r"^\[1\].* Stopped ")
         terminal.type("clear; echo to the $((40 + 2)) shell; bg\r")  # the emulator has no second screen
         terminal.wait_for(r"^to the 42 shell\n\[1\].*&")
-        terminal.type("clear; jobs\r")
-        terminal.wait_for(r"^\[1\].* Stopped ")  # it wants the terminal, which it has in the foreground only
+
+        def stopped() -> bool:
+            """It wants the terminal, which it has in the foreground only; how soon it asks is its own business."""
+            terminal.type("clear; jobs\r")
+            terminal.wait_for(r"^\[1\].*(?s:.*)^shell>$")
+            return " Stopped " in terminal.text
+
+        terminal.wait_until(stopped, 30, "the end of the job")
         repaint = Repaint(terminal)
         terminal.type("fg\r")
         repaint.wait_equal()

@@ -19,7 +19,7 @@ PROGRAM = [sys.executable, "-m", "venom_tui"]
 QUESTION = "What is the capital of France?"
 LONG = "List all even numbers from 2 to 500: 2, 4, 6, 8,"
 """What the model `long` answers for minutes, the same each time."""
-ENDED = "[╰`] first token"
+ENDED = "[╰`] first t"
 """Stands under an answer that has ended."""
 
 
