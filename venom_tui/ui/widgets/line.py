@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from textual.content import Content
+from textual.strip import Strip
 from textual.widget import Widget
+
+from venom_tui.ui.widgets.painted import Brush, PlainLines
 
 
 class Line(Widget):
@@ -14,6 +17,11 @@ class Line(Widget):
     def __init__(self, text: Content | None = None, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
         self._text = Content() if text is None else text
+        self._styles_cache = PlainLines()
+        self._brush = Brush()
+        self._rules = -1
+        self._at_left = False
+        """Whether its rules let the text begin at the left."""
 
     @property
     def text(self) -> Content:
@@ -25,6 +33,31 @@ class Line(Widget):
         if text != self._text or text.spans != self._text.spans:
             self._text = text
             self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """Return the text; what Textual does for any text only where it is selected, aligned or too long."""
+        if y or self.text_selection is not None or not self._begins_left():
+            return super().render_line(y)
+        line = self.render()
+        width, base = self.size.width, self.visual_style
+        if line.cell_length > width or "\n" in line.plain or "\t" in line.plain:
+            return super().render_line(y)
+        segments = self._brush.selectable(line, base)
+        if segments is None:
+            return super().render_line(y)
+        self._dirty_regions.clear()
+        return Strip(segments, line.cell_length)
+
+    def _begins_left(self) -> bool:
+        styles = self.styles
+        if styles._cache_key != self._rules:
+            self._rules = styles._cache_key
+            self._at_left = (
+                styles.text_align in ("left", "start", "justify")
+                and styles.content_align == ("left", "top")
+                and not styles.line_pad
+            )
+        return self._at_left
 
     def render(self) -> Content:
         """Return the text for the widget's width."""

@@ -6,8 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from rich.segment import Segment
 from textual.content import Content
+from textual.strip import Strip
 
+from venom_tui.ui.widgets.painted import Brush, PlainLines
 from venom_tui.ui.widgets.rows import RenderRow, RowList
 
 _STILL = "\0"
@@ -47,6 +50,8 @@ class LiveRows(RowList):
         """(index, width) -> what was written anew and is about to be painted: nothing is written twice."""
         self._height = 0
         self._row: RenderRow = self._render_row
+        self._styles_cache = PlainLines()
+        self._brush = Brush()
 
     @property
     def cursor_key(self) -> str | None:
@@ -88,6 +93,19 @@ class LiveRows(RowList):
         fresh = self._fresh.pop((index, width), None)
         content = self._painted[index] = self._row(index, width) if fresh is None else fresh
         return content
+
+    def render_line(self, y: int) -> Strip:
+        """Return one visible row, as RowList does."""
+        index = y + self.scroll_offset.y
+        if index >= len(self.keys) or index == self._cursor:
+            return super().render_line(y)
+        width, base = self._width, self.visual_style
+        line = self._paint(index, width).truncate(width, ellipsis=True)
+        segments = self._brush.segments(line, base)
+        length = line.cell_length
+        if length < width:
+            segments.append(Segment(" " * (width - length), base.rich_style))
+        return Strip(segments, width)
 
     def renew(self) -> None:
         """Write the visible rows anew and paint those that differ from what stands there."""

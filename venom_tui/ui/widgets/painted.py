@@ -1,0 +1,138 @@
+"""Paints lines that change many times without what Textual (8.2.8) does for any widget and any text.
+
+A line of figures has no border, its styles do not overlap, and they are the same ones as a second ago: what Textual
+finds out anew for each line is remembered here. Whatever is not that simple is left to Textual.
+"""
+
+from __future__ import annotations
+
+from rich.segment import Segment
+from rich.style import Style as RichStyle
+from textual._styles_cache import StylesCache
+from textual.content import Content
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.style import Style
+from textual.widget import Widget
+
+_MOST_BASES = 8
+_MOST_STYLES = 512
+
+
+class Brush:
+    """Turns a line into segments, and remembers what its styles came to."""
+
+    def __init__(self) -> None:
+        self._bases: dict[Style, dict[tuple[str, int], tuple[Style, RichStyle]]] = {}
+        """Style below -> (style above, column) -> what the theme makes of that, and both together."""
+
+    def segments(self, line: Content, base: Style) -> list[Segment]:
+        """Return the segments of a row."""
+        return self._paint(line, base, selectable=False) or line.render_segments(base)
+
+    def selectable(self, line: Content, base: Style) -> list[Segment] | None:
+        """Return segments that know their place, so that the mouse can select them; None where Textual has to."""
+        return self._paint(line, base, selectable=True)
+
+    def _paint(self, line: Content, base: Style, *, selectable: bool) -> list[Segment] | None:
+        known = self._bases.get(base)
+        if known is None or len(known) > _MOST_STYLES:
+            if len(self._bases) >= _MOST_BASES:
+                self._bases.clear()
+            known = self._bases[base] = {}
+        pieces = _pieces(line)
+        if pieces is None:
+            return None
+        segments: list[Segment] = []
+        for start, text, style in pieces:
+            # A theme that changes gives other objects.
+            above = Style.parse(style) if style else base
+            key = style, start if selectable else -1
+            found = known.get(key)
+            if found is None or found[0] is not above:
+                if above.link or above.meta:
+                    return None
+                both = base + above if style else base
+                rich = (base + both).rich_style_with_offset(start, 0) if selectable else both.rich_style
+                found = known[key] = above, rich
+            segments.append(Segment(text, found[1]))
+        return segments
+
+
+def _pieces(line: Content) -> list[tuple[int, str, str]] | None:
+    """Return (column, text, style) of the parts of a line, "" for no style; None where styles lie over each other."""
+    text = line.plain
+    pieces: list[tuple[int, str, str]] = []
+    at = 0
+    for start, end, style in line.spans:
+        if start < at or end > len(text) or not isinstance(style, str):
+            return None
+        if start >= end:
+            continue
+        if start > at:
+            pieces.append((at, text[at:start], ""))
+        pieces.append((start, text[start:end], style))
+        at = end
+    if at < len(text):
+        pieces.append((at, text[at:], ""))
+    return pieces
+
+
+class PlainLines(StylesCache):
+    """The lines of a widget without borders and effects; those of a widget that has some are left to Textual."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._plain = False
+        self._rules = -1
+        """Which state of the widget's rules was looked at."""
+
+    def render_widget(self, widget: Widget, crop: Region) -> list[Strip]:
+        """Return the lines of a part of a widget; only those that changed are rendered."""
+        width = widget.outer_size.width
+        known, changed, lines = self._cache, self._dirty_lines, crop.line_range
+        linked = widget.auto_links and bool(widget.hover_style._link_id)
+        missing = [y for y in lines if y in changed or y not in known] if width == self._width else list(lines)
+        if missing or linked:
+            rules = widget.styles._cache_key
+            if not known or linked or rules != self._rules or width != self._width:
+                plain = not linked and _is_plain(widget)
+                if plain != self._plain or width != self._width:
+                    self.clear()
+                    missing = list(lines)
+                self._plain, self._rules, self._width = plain, rules, width
+        if not self._plain:
+            return super().render_widget(widget, crop)
+        if missing:
+            self._fill(widget, width, missing)
+            changed.difference_update(missing)
+        strips = [known[y] for y in lines]
+        x1, x2 = crop.column_span
+        return strips if (x1, x2) == (0, width) else [strip.crop(x1, x2) for strip in strips]
+
+    def _fill(self, widget: Widget, width: int, missing: list[int]) -> None:
+        padding = widget.styles.padding
+        base_background, background = widget.background_colors
+        blank = self.get_inner_outer(base_background, background)[0].rich_style
+        left, right = ([Segment(" " * cells, blank)] if cells else [] for cells in (padding.left, padding.right))
+        filters = widget.get_line_filters()
+        room = width - padding.left - padding.right
+        for y in missing:
+            strip = widget.render_line(y).adjust_cell_length(room, blank)
+            if left or right:
+                strip = Strip([*left, *strip, *right], width)
+            for one in filters:
+                strip = strip.apply_filter(one, background)
+            self._cache[y] = strip
+
+
+def _is_plain(widget: Widget) -> bool:
+    styles = widget.styles
+    padding = styles.padding
+    return (
+        not (padding.top or padding.bottom or styles.tint.a or any(edge for edge, _ in styles.outline))
+        and styles.gutter == padding
+        and not styles.has_rule("hatch")
+        and styles.text_opacity == 1.0
+        and widget.opacity == 1.0
+    )
