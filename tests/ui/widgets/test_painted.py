@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from rich.style import Style as RichStyle
 from textual._styles_cache import StylesCache
@@ -140,13 +142,14 @@ async def test_only_what_changed_is_rendered() -> None:
         rows.show_rows([Row(text, lambda width, text=text: Content(text)) for text in texts])  # type: ignore[misc]
         await pilot.pause()
         rendered: list[int] = []
-        real = rows.render_line
+        real = rows._row_strip
 
-        def render_line(y: int) -> Strip:
-            rendered.append(y)
-            return real(y)
+        def row_strip(index: int, *more: Any) -> Strip:
+            rendered.append(index)
+            return real(index, *more)
 
-        rows.render_line = render_line  # type: ignore[method-assign]
-        rows.show_rows([Row(text, lambda width, text=text: Content(text * 2)) for text in texts[:1]] + rows._rows[1:])  # type: ignore[misc, operator]
+        rows._row_strip = row_strip  # type: ignore[method-assign, assignment]
+        again = [Row(text, lambda width, text=text: Content(text * 2)) for text in texts[2:]]  # type: ignore[misc]
+        rows.show_rows([*rows._rows[:2], *again])
         await pilot.pause()
-        assert rendered == [0]
+        assert rendered == [2]

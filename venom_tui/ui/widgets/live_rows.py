@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from rich.segment import Segment
 from textual.content import Content
 from textual.strip import Strip
+from textual.style import Style
 
 from venom_tui.ui.widgets.painted import Brush, PlainLines
 from venom_tui.ui.widgets.rows import RenderRow, RowList
@@ -96,10 +97,19 @@ class LiveRows(RowList):
 
     def render_line(self, y: int) -> Strip:
         """Return one visible row, as RowList does."""
-        index = y + self.scroll_offset.y
-        if index >= len(self.keys) or index == self._cursor:
-            return super().render_line(y)
-        width, base = self._width, self.visual_style
+        return next(self.render_several([y]))
+
+    def render_several(self, ys: Iterable[int]) -> Iterator[Strip]:
+        """Yield visible rows; what holds for all of them is looked up once."""
+        top, width, base = self.scroll_offset.y, self._width, self.visual_style
+        for y in ys:
+            index = y + top
+            if index >= len(self.keys) or index == self._cursor:
+                yield super().render_line(y)
+            else:
+                yield self._row_strip(index, width, base)
+
+    def _row_strip(self, index: int, width: int, base: Style) -> Strip:
         line = self._paint(index, width).truncate(width, ellipsis=True)
         segments = self._brush.segments(line, base)
         length = line.cell_length

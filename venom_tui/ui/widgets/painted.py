@@ -6,6 +6,9 @@ finds out anew for each line is remembered here. Whatever is not that simple is 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
+
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual._styles_cache import StylesCache
@@ -17,6 +20,14 @@ from textual.widget import Widget
 
 _MOST_BASES = 8
 _MOST_STYLES = 512
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A widget that renders several lines with less work than one after the other."""
+
+    def render_several(self, ys: Iterable[int]) -> Iterator[Strip]:
+        """Yield these lines."""
 
 
 class Brush:
@@ -117,8 +128,9 @@ class PlainLines(StylesCache):
         left, right = ([Segment(" " * cells, blank)] if cells else [] for cells in (padding.left, padding.right))
         filters = widget.get_line_filters()
         room = width - padding.left - padding.right
-        for y in missing:
-            strip = widget.render_line(y).adjust_cell_length(room, blank)
+        lines = widget.render_several(missing) if isinstance(widget, Several) else map(widget.render_line, missing)
+        for y, line in zip(missing, lines, strict=True):
+            strip = line.adjust_cell_length(room, blank)
             if left or right:
                 strip = Strip([*left, *strip, *right], width)
             for one in filters:

@@ -12,9 +12,11 @@ from venom_tui.ui.screens.guard.view import (
     LABEL,
     View,
     amount,
+    bar_in_steps,
     graph_rows,
     graph_width,
     head,
+    indented,
     known,
     muted,
     reason_rows,
@@ -22,9 +24,8 @@ from venom_tui.ui.screens.guard.view import (
     seen,
     share,
 )
-from venom_tui.ui.text import clean, gib, literal, signs, size, sparkline, truncate_middle
+from venom_tui.ui.text import Signs, clean, gib, literal, signs, size, sparkline, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out, titles
-from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.live_rows import Row, still
 
 _BAR, _SPARK, _NAME = 3, 11, 2
@@ -55,6 +56,21 @@ def _columns(room: int) -> tuple[Column, ...]:
     )
 
 
+@lru_cache(maxsize=8)
+def _shown(room: int) -> list[tuple[int, int]]:
+    return fit_columns(_columns(room), room)
+
+
+@lru_cache(maxsize=8)
+def _process_columns(room: int) -> list[tuple[int, int]]:
+    return fit_columns(_PROCESS_COLUMNS, room)
+
+
+@lru_cache(maxsize=64)
+def _name(_signs: Signs, name: str, width: int) -> Content:
+    return literal(truncate_middle(name, width))
+
+
 def gpu_key(gpu: Gpu) -> str:
     """Return the key of a GPU's row."""
     return f"gpu {gpu.uuid or gpu.index}"
@@ -80,14 +96,13 @@ def gpu_rows(view: View) -> Iterator[Row]:
 
 def _gpu_rule(title: str, heads: bool, width: int) -> Content:
     columns = _columns(width - 2)
-    return head(title, columns, fit_columns(columns, width - 2) if heads else (), width)
+    return head(title, columns, _shown(width - 2) if heads else (), width)
 
 
 def _line(gpu: Gpu, history: Sequence[float | None], age: str, width: int) -> Content:
-    columns = _columns(width - 2)
-    shown = fit_columns(columns, width - 2)
+    columns, shown = _columns(width - 2), _shown(width - 2)
     widths = dict(shown)
-    name = literal(truncate_middle(short_name(gpu), widths.get(_NAME, 0)))
+    name = _name(signs(), short_name(gpu), widths.get(_NAME, 0))
     cells: list[Content | str] = [_sign(gpu), str(gpu.index), name]
     lost = lost_reason(gpu)
     if lost is not None:
@@ -105,7 +120,7 @@ def _line(gpu: Gpu, history: Sequence[float | None], age: str, width: int) -> Co
     ]
     if gpu.stale_since is not None:
         cells[_BAR] = f"{signs().warning} {age} old"
-    line = Content.assemble(" ", lay_out(cells, columns, shown))
+    line = indented(lay_out(cells, columns, shown))
     return line.stylize("$text-muted") if gpu.stale_since is not None or gpu.usable is False else line
 
 
@@ -124,13 +139,14 @@ def _bar(gpu: Gpu, width: int) -> Content:
     if used is None:
         return Content("?")
     ours = min(used, share(ours_bytes(gpu), gpu.memory_total_bytes) or 0.0)
-    return bar_of(width, ours, used - ours)
+    return bar_in_steps(width, ours, used - ours)
 
 
 def lost_reason(gpu: Gpu) -> str | None:
     """Return why nothing is known of a GPU, None where something is."""
+    if gpu.memory_total_bytes is not None:
+        return None
     figures = (
-        gpu.memory_total_bytes,
         gpu.utilization_percent,
         gpu.memory_utilization_percent,
         gpu.temperature_c,
@@ -283,7 +299,7 @@ def process_key(gpu: Gpu, number: int) -> str:
 
 def _process_head(width: int) -> Content:
     heads = [title.stylize("$text-muted") for title in titles(_PROCESS_COLUMNS)]
-    return Content.assemble(" ", lay_out(heads, _PROCESS_COLUMNS, fit_columns(_PROCESS_COLUMNS, width - 2)))
+    return Content.assemble(" ", lay_out(heads, _PROCESS_COLUMNS, _process_columns(width - 2)))
 
 
 def _process_line(process: GpuProcess, width: int) -> Content:
@@ -301,4 +317,4 @@ def _process_line(process: GpuProcess, width: int) -> Content:
         Content(amount(process.memory_bytes)),
         what,
     ]
-    return Content.assemble(" ", lay_out(cells, _PROCESS_COLUMNS, fit_columns(_PROCESS_COLUMNS, width - 2)))
+    return indented(lay_out(cells, _PROCESS_COLUMNS, _process_columns(width - 2)))

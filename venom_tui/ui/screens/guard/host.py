@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 from textual.content import Content
 
@@ -11,8 +11,10 @@ from venom_tui.core.types.device import Disk, HostInfo
 from venom_tui.ui.screens.guard.view import (
     View,
     amount,
+    bar_in_steps,
     fact_lines,
     graph_rows,
+    indented,
     known,
     muted,
     reason_rows,
@@ -22,7 +24,6 @@ from venom_tui.ui.screens.guard.view import (
 )
 from venom_tui.ui.text import MIB, clean, gib, literal, signs, sparkline, truncate_middle
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
-from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.live_rows import Row, still
 from venom_tui.ui.widgets.sections import rule
 
@@ -57,17 +58,21 @@ def _cpus(host: HostInfo) -> str:
     return f"{known(host.cpu_count, '{}')} CPU{'' if host.cpu_count == 1 else 's'}"
 
 
+@lru_cache(maxsize=8)
+def _shown(room: int) -> list[tuple[int, int]]:
+    return fit_columns(_COLUMNS, room)
+
+
 def _line(width: int, label: str, bar: Content, value: Content, extra: Content) -> Content:
-    columns = fit_columns(_COLUMNS, width - 2)
-    return Content.assemble(" ", lay_out([Content(label), bar, value, extra], _COLUMNS, columns))
+    return indented(lay_out([label, bar, value, extra], _COLUMNS, _shown(width - 2)))
 
 
 def _bar(ours: float | None, others: float = 0.0, style: str = "$success") -> Content:
-    return Content("?") if ours is None else bar_of(_COLUMNS[1].width, ours, others, style)
+    return Content("?") if ours is None else bar_in_steps(_COLUMNS[1].width, ours, others, style)
 
 
 def _cpu(percent: float | None, history: Sequence[float | None], width: int) -> Content:
-    room = min(_SLOTS, dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0))
+    room = min(_SLOTS, dict(_shown(width - 2)).get(_EXTRA, 0))
     line = sparkline(history, room, 1.0)
     value = Content(f"{known(percent)} %" if percent is not None else "?")
     bar = _bar(None if percent is None else percent / 100, style="$primary")
@@ -103,7 +108,7 @@ def _disk(labels: str, disk: Disk, reason: str, width: int) -> Content:
     if free is None or disk.free_bytes is None:
         return _line(width, "disk", Content("?"), Content("?"), literal(f"{labels}: {reason}", "$text-muted"))
     value = Content(f"{gib(disk.free_bytes)} GiB free of {amount(disk.total_bytes)}")
-    room = dict(fit_columns(_COLUMNS, width - 2)).get(_EXTRA, 0) - len(labels) - 3
+    room = dict(_shown(width - 2)).get(_EXTRA, 0) - len(labels) - 3
     where = f"{labels} · {truncate_middle(clean(disk.path), room)}" if room > 4 else labels
     return _line(width, "disk", _bar(0.0, 1 - free), value, literal(where, "$text-muted"))
 

@@ -43,15 +43,15 @@ def loaded_rows(view: View) -> Iterator[Row]:
     """Return the title and a line for each model in memory."""
     loaded = view.snapshot.loaded
     title = f"Loaded {len(loaded)} · GiB" if loaded else "Loaded"
-
-    def rule(width: int) -> Content:
-        return head(title, _COLUMNS, fit_columns(_COLUMNS, width - 2) if loaded else (), width)
-
-    yield Row(still("loaded"), rule)
+    yield Row(still("loaded"), partial(_rule, title, bool(loaded)))
     if not loaded:
         yield muted("  nothing: a model is loaded when it is asked something")
     for model in loaded:
         yield Row(loaded_key(model), partial(_line, model, view))
+
+
+def _rule(title: str, heads: bool, width: int) -> Content:
+    return head(title, _COLUMNS, fit_columns(_COLUMNS, width - 2) if heads else (), width)
 
 
 def counts_down(view: View) -> bool:

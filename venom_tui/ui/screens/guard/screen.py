@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -43,9 +44,12 @@ if TYPE_CHECKING:
     from venom_tui.core.events import Event
     from venom_tui.core.types.device import GuardSnapshot, LoadedModel
 
-_TICK_S = 1.0
-_RENEW_TICKS = 5
-"""Ticks between two looks at what changes without a new snapshot: ages, graphs that move on."""
+_RENEW_S = 5.0
+"""Between two looks at what changes without a new snapshot: ages, graphs that move on."""
+_FRESH_S = 1.5
+"""For how long what was shown needs no such look."""
+_COUNTDOWN_S = 1.0
+"""The same while a model is about to leave."""
 _LEAST_HISTORY = 4
 """Rows below the list from which the history of the host is worth showing."""
 
@@ -115,7 +119,7 @@ class GuardScreen(SectionScreen):
         super().__init__()
         self._view: View | None = None
         self._placed = False
-        self._ticks = 0
+        self._shown_at = float("-inf")
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out the machine and the details."""
@@ -127,7 +131,8 @@ class GuardScreen(SectionScreen):
 
     def on_mount(self) -> None:
         """Begin with what is known: nothing."""
-        self._timer = self.set_interval(_TICK_S, self._tick)
+        self._timer = self.set_interval(_RENEW_S, self._renew_old)
+        self._countdown = self.set_interval(_COUNTDOWN_S, self._renew, pause=True)
         self._show()
 
     # ------------------------------------------------------------------ figures
@@ -148,6 +153,7 @@ class GuardScreen(SectionScreen):
     def on_screen_suspend(self) -> None:
         """Nobody looks."""
         self._timer.pause()
+        self._countdown.pause()
         if self.core is not None:
             self.core.guard.watch(False)
 
@@ -156,10 +162,9 @@ class GuardScreen(SectionScreen):
         if isinstance(event, GuardSampled) and self.is_current:
             self._take(event.snapshot)
 
-    def _tick(self) -> None:
-        """Renew now and then; each second while a model is about to leave."""
-        self._ticks += 1
-        if self._ticks % _RENEW_TICKS == 0 or (self._view is not None and counts_down(self._view)):
+    def _renew_old(self) -> None:
+        """Renew what is shown where no snapshot did that a moment ago."""
+        if time.monotonic() - self._shown_at > _FRESH_S:
             self._renew()
 
     def _renew(self) -> None:
@@ -172,6 +177,11 @@ class GuardScreen(SectionScreen):
         core = self.core
         if core is not None:
             self._view = View(snapshot, core.guard.history, datetime.now(UTC), core.fits.qualities())
+            self._shown_at = time.monotonic()
+            if counts_down(self._view) and self.is_current:
+                self._countdown.resume()
+            else:
+                self._countdown.pause()
             self._show()
 
     # ------------------------------------------------------------------ what is shown

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache, partial
 
-from textual.content import Content
+from textual.content import Content, Span
 
 from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.fit import Quality
-from venom_tui.ui.text import gib, literal, relative_time, signs
+from venom_tui.ui.text import Signs, gib, literal, relative_time, signs
 from venom_tui.ui.widgets.columns import Column
-from venom_tui.ui.widgets.figures import graph_of, levels
+from venom_tui.ui.widgets.figures import bar_of, graph_of, levels
 from venom_tui.ui.widgets.live_rows import Row, still
 
 History = Callable[[str], Sequence[float | None]]
@@ -158,6 +158,26 @@ def head(title: str, columns: Sequence[Column], shown: Sequence[tuple[int, int]]
 
 def _write(cells: list[str], at: int, text: str) -> None:
     cells[at : at + len(text)] = text
+
+
+def indented(line: Content) -> Content:
+    """Return a line one cell further to the right."""
+    spans = [Span(start + 1, end + 1, style) for start, end, style in line.spans]
+    return Content(f" {line.plain}", spans, strip_control_codes=False)
+
+
+def bar_in_steps(width: int, ours: float, others: float = 0.0, style: str = "$success") -> Content:
+    """Return a bar as `bar_of` does; what moves by less than is seen is the same one."""
+    if width <= 0:
+        return Content()
+    ours, others = min(max(ours, 0.0), 1.0), min(max(others, 0.0), 1.0)
+    return _bar(signs(), width, round(ours * width * 8), round((ours + others) * width), style)
+
+
+@lru_cache(maxsize=512)
+def _bar(_signs: Signs, width: int, eighths: int, filled: int, style: str) -> Content:
+    ours = eighths / (8 * width)
+    return bar_of(width, ours, filled / width - ours, style)
 
 
 # ------------------------------------------------------------------ graphs
