@@ -35,7 +35,7 @@ async def test_rows_tell_what_the_files_say(catalog: OpenCatalog, models_dir: Pa
         assert squeezed(lines[5]) == "○ llama-base 8.0B Q4_K_M 4.6 128k base ? embedded"
         assert squeezed(lines[6]) == "▸○ Qwen2.5-7B-Instruct 7.6B Q5_K_M 5.1 32k chat ? embedded"
         assert squeezed(lines[7]) == f"○ {SMOL} 135M Q4_1 0.1 8k chat fits embedded"
-        assert "enter chat  i details  p pull  u load  f fit  d remove  / filter  o more  s sort" in lines[-1]
+        assert "enter chat  i details  p pull  u (un)load  f fit  d remove  / filter  o more  s sort" in lines[-1]
 
 
 async def test_the_cursor_begins_on_the_active_model_and_the_details_follow_it(
