@@ -186,7 +186,8 @@ def _beside_nvitop(figures: Figures, driver: FakeDriver, folder: Path, seconds: 
         stalls += [took for at, took in json.loads(out.read_text()) if begun <= at <= ended]
         sampled += json.loads(out.with_suffix(".sampled").read_text())
         if peer is not None:
-            argv = [peer, "--monitor", "full", "--interval", "1"]
+            # What it says of functions that the driver lacks would be written over its own screen.
+            argv = ["sh", "-c", 'exec "$0" "$@" 2>/dev/null', peer, "--monitor", "full", "--interval", "1"]
             with Meter(argv, columns=_COLUMNS, rows=_ROWS, home=folder / f"peer{turn}", env=driver.environ) as terminal:
                 terminal.wait_for("Driver Version")
                 time.sleep(3.0)
