@@ -9,7 +9,7 @@ SHELL := /bin/sh
 ARGS ?=
 T ?=
 # Tests wait more than they compute: more of them than there are cores.
-JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 6 ? n + 1 : 6)))
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 6 ? n + 2 : 8)))
 BIN_DIR ?= $(HOME)/.local/bin
 ifneq ($(origin PYTHON),undefined)
 export PYTHON

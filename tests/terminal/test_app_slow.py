@@ -64,6 +64,7 @@ def test_nobody_reads_while_a_long_answer_comes(home: Path) -> None:
         venom.resume()
         venom.wait_for(rf"{tokens[-1].strip()[-8:]}(?s:.*){ENDED}", 30)
         assert len(venom.output) - seen < 256 * 1024, "frames were dropped, not queued"
+        venom.wait_gone("◐")
         check_repaint(venom, ignore=(0,))
         venom.quit()
 

@@ -374,7 +374,10 @@ async def test_where_http_is_refused_the_command_is_asked(
     fake = FakeOllama(models={"a:1b": {}}, instead={"DELETE /api/delete": forbid})
     program = folder / "bin" / "ollama"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nprintf "%s " "$@" >> {folder}/said\nexit {0 if works else 1}\n')
+    program.write_text(
+        f'#!/bin/sh\nprintf "%s " "$@" > {folder}/said\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n'
+        f"exit {0 if works else 1}\n"
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     async with catalog(folder, Setting(fake)) as at:
@@ -384,6 +387,7 @@ async def test_where_http_is_refused_the_command_is_asked(
         await until((folder / "said").exists)
         if works:
             del fake.models["a:1b"]
+        (folder / "go").touch()
         (result,) = await task
         assert (folder / "said").read_text() == "rm -- a:1b "
         assert (result.error == "") is works, "the refusal is what is told where the command fails too"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,9 +37,12 @@ class Works:
         self.failures: dict[str, Exception] = {}
         self.progress: dict[str, Progress] = {}
         self.changed = asyncio.Event()
+        self.on_begin: Callable[[str], object] = lambda name: None
+        """Called with each target as it begins."""
 
     async def __call__(self, arguments: Mapping[str, Any], progress: Progress) -> None:
         name = arguments["name"]
+        self.on_begin(name)
         self.begun.append(name)
         self.running.add(name)
         self.most = max(self.most, len(self.running))

@@ -227,13 +227,13 @@ async def test_given_from_one_process_to_another(tmp_path: Path, overlaps: bool)
         await a.works.until_begun("1")
         a.works.progress["1"].update(bytes_done=50, bytes_total=100, message="half")
         left_early: list[bool] = []
+        b.works.on_begin = lambda name: left_early.append("1" not in a.works.running)
 
         async def adopt(ids: object) -> None:
             async def later() -> None:
                 for one in (running, queued):
                     assert await b.runner.adopt(one.id)
                 await b.works.until_begun("1")
-                left_early.append("1" not in a.works.running)
 
             tasks.append(asyncio.create_task(later()))
 
@@ -241,7 +241,7 @@ async def test_given_from_one_process_to_another(tmp_path: Path, overlaps: bool)
         given = await a.runner.hand_over(adopt)
         await asyncio.gather(*tasks)
         assert {one.target for one in given} == {"1", "2"}
-        assert left_early == [not overlaps], "the second one joins before the first one leaves, where it may"
+        assert left_early[:1] == [not overlaps], "the second one joins before the first one leaves, where it may"
         assert not a.runner.running()
         assert [one.target for one in b.runner.running()] == ["1", "2"]
         assert all(one.background for one in b.runner.running())

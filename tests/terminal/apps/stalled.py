@@ -52,7 +52,9 @@ class Stalled(TerminalApp[None]):
         yield Header()
         yield Static(id="filler")
         yield Static(id="tick")
-        yield Input()
+        field = Input()
+        field.cursor_blink = False  # what blinks differs from itself
+        yield field
         yield Footer()
 
     def on_mount(self) -> None:
