@@ -375,8 +375,8 @@ async def test_where_http_is_refused_the_command_is_asked(
     program = folder / "bin" / "ollama"
     program.parent.mkdir()
     program.write_text(
-        f'#!/bin/sh\nprintf "%s " "$@" > {folder}/said\nwhile [ ! -e {folder}/go ]; do sleep 0.05; done\n'
-        f"exit {0 if works else 1}\n"
+        f'#!/bin/sh\nprintf "%s " "$@" > {folder}/said\n'
+        f"while [ ! -e {folder}/go ]; do sleep 0.05; done\nexit {0 if works else 1}\n"
     )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
