@@ -25,7 +25,7 @@ class ModelList(RowList):
         Binding("enter,c", "screen.chat", "chat", id="catalog.chat", tooltip="Chat with the model: it becomes active"),
         Binding("i", "screen.details", "details", id="catalog.details", tooltip="Show everything that is known of it"),
         Binding("p", "screen.pull", "pull", id="catalog.pull", tooltip="Fetch a model; the selected ones: fetch again"),
-        Binding("u", "screen.memory", "(un)load", id="catalog.unload", tooltip="Load the model, or take it out of memory"),
+        Binding("u", "screen.memory", "(un)load", id="catalog.unload", tooltip="Load it, or take it out of memory"),
         Binding("P", "screen.pin", "Pin", show=False, id="catalog.pin", tooltip="Keep the model in memory, or not"),
         Binding(
             "E", "screen.extend", "Extend", show=False, id="catalog.extend", tooltip="Keep the model loaded for a time"
