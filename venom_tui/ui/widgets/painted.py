@@ -130,12 +130,13 @@ class PlainLines(StylesCache):
         room = width - padding.left - padding.right
         lines = widget.render_several(missing) if isinstance(widget, Several) else map(widget.render_line, missing)
         for y, line in zip(missing, lines, strict=True):
-            strip = line.adjust_cell_length(room, blank)
+            # One strip in the end: each carries caches of its own, and none of those between would be used again.
+            segments = line._segments if line.cell_length == room else line.adjust_cell_length(room, blank)._segments
             if left or right:
-                strip = Strip([*left, *strip, *right], width)
+                segments = [*left, *segments, *right]
             for one in filters:
-                strip = strip.apply_filter(one, background)
-            self._cache[y] = strip
+                segments = one.apply(segments, background)
+            self._cache[y] = Strip(segments, width)
 
 
 def _is_plain(widget: Widget) -> bool:
