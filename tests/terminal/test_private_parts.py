@@ -29,7 +29,10 @@ USED = {
     "_auto_restart": "textual.driver:Driver",
     "_background_screens": "textual.app:App",
     "_batch_count": "textual.app:App",
+    "_cache": "textual._styles_cache:StylesCache",
+    "_cache_key": "textual.css.styles:StylesBase",
     "_color_system": "rich.console:Console",
+    "_dirty_lines": "textual._styles_cache:StylesCache",
     "_dirty_regions": "textual._compositor:Compositor",
     "_driver": "textual.app:App",
     "_enable_mouse_pixels": "textual.drivers.linux_driver:LinuxDriver",
@@ -38,6 +41,7 @@ USED = {
     "_in_band_window_resize": "textual.drivers.linux_driver:LinuxDriver",
     "_layout_required": "textual.screen:Screen",
     "_link": "rich.style:Style",
+    "_link_id": "rich.style:Style",
     "_patch_iflag": "textual.drivers.linux_driver:LinuxDriver",
     "_patch_lflag": "textual.drivers.linux_driver:LinuxDriver",
     "_screen_stack": "textual.app:App",
@@ -63,6 +67,7 @@ REPLACED = {
     "_sigcont_application": "textual.drivers.linux_driver:LinuxDriver",
     "_sigtstp_application": "textual.drivers.linux_driver:LinuxDriver",
     "_size": "textual.driver:Driver",
+    "_width": "textual._styles_cache:StylesCache",
 }
 """Private attributes that we define or set and Textual has, too: on purpose, each of them."""
 

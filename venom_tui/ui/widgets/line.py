@@ -6,7 +6,8 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from venom_tui.ui.widgets.painted import Brush, PlainLines
+from venom_tui.ui.terminal.plain_lines import paint_plainly
+from venom_tui.ui.widgets.painted import Brush
 
 
 class Line(Widget):
@@ -17,7 +18,7 @@ class Line(Widget):
     def __init__(self, text: Content | None = None, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
         super().__init__(id=id)
         self._text = Content() if text is None else text
-        self._styles_cache = PlainLines()
+        paint_plainly(self)
         self._brush = Brush()
         self._rules = -1
         self._at_left = False

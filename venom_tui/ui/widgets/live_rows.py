@@ -11,7 +11,8 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.style import Style
 
-from venom_tui.ui.widgets.painted import Brush, PlainLines
+from venom_tui.ui.terminal.plain_lines import paint_plainly
+from venom_tui.ui.widgets.painted import Brush
 from venom_tui.ui.widgets.rows import RenderRow, RowList
 
 _STILL = "\0"
@@ -51,7 +52,7 @@ class LiveRows(RowList):
         """(index, width) -> what was written anew and is about to be painted: nothing is written twice."""
         self._height = 0
         self._row: RenderRow = self._render_row
-        self._styles_cache = PlainLines()
+        paint_plainly(self)
         self._brush = Brush()
 
     @property
