@@ -30,7 +30,7 @@ USED = {
     "_background_screens": "textual.app:App",
     "_batch_count": "textual.app:App",
     "_cache": "textual._styles_cache:StylesCache",
-    "_cache_key": "textual.css.styles:StylesBase",
+    "_cache_key": "textual.css.styles:RenderStyles",
     "_color_system": "rich.console:Console",
     "_dirty_lines": "textual._styles_cache:StylesCache",
     "_dirty_regions": "textual._compositor:Compositor",

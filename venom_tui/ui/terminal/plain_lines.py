@@ -40,7 +40,7 @@ class PlainLines(StylesCache):
         linked = widget.auto_links and bool(widget.hover_style._link_id)
         missing = [y for y in lines if y in changed or y not in known] if width == self._width else list(lines)
         if missing or linked:
-            rules = widget.styles._cache_key
+            rules = rules_state(widget)
             if not known or linked or rules != self._rules or width != self._width:
                 plain = not linked and _is_plain(widget)
                 if plain != self._plain or width != self._width:
@@ -89,3 +89,13 @@ def _is_plain(widget: Widget) -> bool:
 def paint_plainly(widget: Widget) -> None:
     """Let a widget be painted so, as long as it has no border and no effects."""
     widget._styles_cache = PlainLines()
+
+
+def rules_state(widget: Widget) -> int:
+    """Return a number that changes with any of a widget's style rules."""
+    return widget.styles._cache_key
+
+
+def is_rendered(widget: Widget) -> None:
+    """Tell a widget whose line was rendered without `Widget.render_line` that nothing of it waits to be."""
+    widget._dirty_regions.clear()

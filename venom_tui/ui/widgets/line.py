@@ -6,7 +6,7 @@ from textual.content import Content
 from textual.strip import Strip
 from textual.widget import Widget
 
-from venom_tui.ui.terminal.plain_lines import paint_plainly
+from venom_tui.ui.terminal.plain_lines import is_rendered, paint_plainly, rules_state
 from venom_tui.ui.widgets.painted import Brush
 
 
@@ -46,13 +46,13 @@ class Line(Widget):
         segments = self._brush.selectable(line, base)
         if segments is None:
             return super().render_line(y)
-        self._dirty_regions.clear()
+        is_rendered(self)
         return Strip(segments, line.cell_length)
 
     def _begins_left(self) -> bool:
-        styles = self.styles
-        if styles._cache_key != self._rules:
-            self._rules = styles._cache_key
+        rules, styles = rules_state(self), self.styles
+        if rules != self._rules:
+            self._rules = rules
             self._at_left = (
                 styles.text_align in ("left", "start", "justify")
                 and styles.content_align == ("left", "top")
