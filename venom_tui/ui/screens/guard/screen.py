@@ -193,8 +193,9 @@ class GuardScreen(SectionScreen):
             return
         rows = [*host_rows(view), *gpu_rows(view), *loaded_rows(view), *estimate_rows(view)]
         spare = machine.size.height - len(rows) - 2
-        if self.has_class("-wide") and spare >= _LEAST_HISTORY:
-            # The list stands beside the details, over the whole height: there is room for more.
+        if self.has_class("-wide") and view.snapshot.gpus and spare >= _LEAST_HISTORY:
+            # The list stands beside the details, over the whole height: there is room for more. Without GPUs the
+            # details are the host's and show this already.
             rows += [muted(""), Row(still("history"), partial(rule, "Host, 10 min")), *host_history(view, spare)]
         machine.show_rows(rows)
         if not self._placed and view.snapshot.gpus:
