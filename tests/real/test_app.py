@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.servers.ollama import OllamaFactory, OllamaServer
-from tests.terminal.venom import ENDED, Venom
+from tests.terminal.venom import ENDED, LONG, Venom
 
 pytestmark = pytest.mark.real
 
@@ -49,7 +49,11 @@ def use(server: OllamaServer, home: Path) -> None:
 
         venom.prompt("/set max_tokens off")
         venom.wait_toast("max_tokens of plain:135m is left to the model")
-        venom.prompt("Count from 1 to 300, one number a line.")
+        venom.prompt("/set temperature 0")
+        venom.wait_toast("temperature of plain:135m is 0 from now on")
+        venom.send("ctrl+n")
+        venom.wait_for("── New session")
+        venom.prompt(LONG)
         venom.wait_for(r"▍ \d+ tok/s · .* · esc stops", 90)
         server.kill_runners()
         venom.wait_for("✕ ", 60)
