@@ -146,11 +146,15 @@ class Server:
         psutil.wait_procs(list(left), timeout=10)
 
     def _marked(self) -> list[psutil.Process]:
-        """Return the processes that have this server's mark in their environment: children that changed parents."""
+        """Return the processes of this server that changed parents: of its session, or with its mark.
+
+        vLLM's give themselves a title, which is written over their environment.
+        """
         found = []
         for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(_MARK) == self.mark and process.pid != self.pid:
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                ours = os.getsid(process.pid) == self.pid or process.environ().get(_MARK) == self.mark
+                if ours and process.pid != self.pid:
                     found.append(process)
         return found
 
