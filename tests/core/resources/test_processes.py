@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -21,6 +22,8 @@ GONE = 2**22 + 1
 def other() -> Iterator[subprocess.Popen[bytes]]:
     arguments = [sys.executable, "-c", "input()", "evil\x1b[31m\u202e\nname"]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE) as process:
+        while not psutil.Process(process.pid).cmdline():  # the kernel gives it a moment after the start
+            time.sleep(0.01)
         yield process
         process.kill()
 
