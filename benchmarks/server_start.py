@@ -92,6 +92,7 @@ def start(terminal: Meter, name: str, words: str) -> None:
     terminal.send("f6")
     terminal.wait_for("how it is")
     terminal.send("home")
+    terminal.wait_quiet(0.3)
     for _ in range(5):
         if f"── {name} ─" in terminal.text:
             break
