@@ -10,13 +10,13 @@ Cells = list[list[tuple[object, ...]]]
 
 
 class Repaint:
-    """A second screen that shows only what is written from its making on."""
+    """A second screen that shows only what is written from its making on; `size` is what the terminal will have."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, size: tuple[int, int] | None = None) -> None:
         self._terminal = terminal
         _ = terminal.screen
         self._from = len(terminal.output)
-        self._size = (terminal.columns, terminal.rows)
+        self._size = size or (terminal.columns, terminal.rows)
 
     def screen(self) -> Screen:
         """What was drawn since."""

@@ -30,8 +30,9 @@ def test_every_size_and_back(home: Path, demonstration_model: Path) -> None:
         venom.wait_for("> a draft")
         wide = settled(venom)
         for columns, rows in ((80, 24), (40, 10), (20, 5), (200, 60), (40, 10), (200, 60)):
+            venom.wait_quiet()
+            repaint = Repaint(venom, (columns, rows))  # before: what is drawn for the new size may come at once
             venom.resize(columns, rows)
-            repaint = Repaint(venom)
             repaint.wait_drawn()
             repaint.wait_equal()
             if rows >= 10:
