@@ -28,6 +28,7 @@ def test_every_size_and_back(home: Path, demonstration_model: Path) -> None:
         venom.ask()
         venom.type("a draft")
         venom.wait_for("> a draft")
+        venom.wait_for(r"\d+ of 8k context")  # it is told behind the end of the answer
         wide = settled(venom)
         for columns, rows in ((80, 24), (40, 10), (20, 5), (200, 60), (40, 10), (200, 60)):
             venom.wait_quiet()

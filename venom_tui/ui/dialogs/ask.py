@@ -9,7 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Input
 
-from venom_tui.ui.dialogs.dialog import Dialog, DialogInput
+from venom_tui.ui.dialogs.dialog import Dialog
+from venom_tui.ui.widgets.line_input import LineInput
 
 
 class Ask(Dialog[str]):
@@ -26,9 +27,7 @@ class Ask(Dialog[str]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the input."""
-        field = DialogInput(self._value, placeholder=self._placeholder)
-        field.cursor_blink = False
-        yield field
+        yield LineInput(self._value, placeholder=self._placeholder)
 
     def action_take(self) -> None:
         """Answer with the text; an empty one is no answer."""

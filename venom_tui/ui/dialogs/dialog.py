@@ -47,19 +47,6 @@ class KeysLine(Line):
         return text.pad_left(max(0, width - text.cell_length))
 
 
-class DialogInput(Input):
-    """The input of a dialog. What it reads after the dialog was left goes to whoever has the focus then."""
-
-    async def _on_key(self, event: events.Key) -> None:
-        focused = self.app.focused
-        if focused is not None and focused is not self and not self.screen.is_active:
-            event.stop()
-            event.prevent_default()
-            hand_on(event, focused)
-        else:
-            await super()._on_key(event)
-
-
 class Dialog(TerminalModal[Result | None], Generic[Result]):
     """A question over the screen. Esc answers None."""
 

@@ -6,14 +6,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from venom_tui.ui.dialogs.dialog import Dialog, DialogInput
+from venom_tui.ui.dialogs.dialog import Dialog
+from venom_tui.ui.terminal.keys import hand_on
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.line_input import LineInput
 from venom_tui.ui.widgets.rows import RowList
 
 
@@ -40,6 +43,20 @@ class ColumnTitles(Line):
         """Return the titles over their columns."""
         heads = [Content.styled(column.title, "$text-muted") for column in self._columns]
         return lay_out(heads, self._columns, fit_columns(self._columns, width))
+
+
+class Filter(LineInput):
+    """The filter of a picker: what comes behind a key that waits for the first choices waits with it."""
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys."""
+        screen = self.screen
+        if isinstance(screen, Picker) and screen.waits():
+            event.stop()
+            event.prevent_default()
+            screen.hold(lambda: hand_on(event, self))
+        else:
+            await super().on_key(event)
 
 
 class Picker(Dialog[str]):
@@ -83,13 +100,13 @@ class Picker(Dialog[str]):
         self._filtered_by: str | None = None
         self.filling = False
         """Whether more choices will come: keys that act on them wait until there are any."""
+        self._filled = False
+        self._held: list[Callable[[], object]] = []
         self._later: list[Callable[[RowList], object]] = []
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the filter, the head and the list."""
-        field = DialogInput(self._words, placeholder="type to filter", select_on_focus=False)
-        field.cursor_blink = False
-        yield field
+        yield Filter(self._words, placeholder="type to filter", select_on_focus=False)
         yield ColumnTitles(self._columns)
         rows = RowList(id="choices")
         rows.can_focus = False
@@ -128,8 +145,20 @@ class Picker(Dialog[str]):
         self._choices, self._note = choices, note
         text, self._filtered_by = self._filtered_by or "", None
         self._filter(text)
+        self._filled = True
+        held, self._held = self._held, []
+        for release in held:
+            release()
         while self._later and self._shown:
             self._later.pop(0)(self.query_one(RowList))
+
+    def waits(self) -> bool:
+        """Whether a key waits for the first choices: what is known of them comes within a moment."""
+        return bool(self._held)
+
+    def hold(self, release: Callable[[], object]) -> None:
+        """Call `release` once there are choices, behind all that waits already."""
+        self._held.append(release)
 
     def _filter(self, text: str) -> None:
         if text == self._filtered_by or not self.query(RowList):  # a list that is gone: the dialog is being closed
@@ -145,6 +174,9 @@ class Picker(Dialog[str]):
         """Do something with the list as it is once all that was typed is read."""
 
         def do() -> None:
+            if self.filling and not self._filled:
+                self.hold(lambda: self.after_keys(do, key))
+                return
             text = self.query_one(Input).value
             if text != self._filtered_by:
                 self._later.clear()

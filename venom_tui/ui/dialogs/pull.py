@@ -13,6 +13,7 @@ from textual.widgets import Input, Static
 from venom_tui.core.errors import VenomError
 from venom_tui.ui.dialogs.dialog import Dialog, KeysLine
 from venom_tui.ui.text import literal, signs, size
+from venom_tui.ui.widgets.line_input import LineInput
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class PullDialog(Dialog["PullPreview"]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the field and the numbers."""
-        field = Input(self._wanted, placeholder="llama3.2   hf.co/org/repo:Q4_K_M   org/repo   an address of a page")
-        field.cursor_blink = False
+        field = LineInput(
+            self._wanted, placeholder="llama3.2   hf.co/org/repo:Q4_K_M   org/repo   an address of a page"
+        )
         yield field
         yield Static(id="numbers")
 

@@ -15,6 +15,7 @@ from venom_tui.core.errors import VenomError
 from venom_tui.core.types.session import SearchHit
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import relative_time, signs
+from venom_tui.ui.widgets.line_input import LineInput
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.workers import start
 
@@ -51,9 +52,7 @@ class Search(Dialog[Found]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the field, the hits and a line about them."""
-        field = Input(placeholder="words to find; the last one may be a beginning")
-        field.cursor_blink = False
-        yield field
+        yield LineInput(placeholder="words to find; the last one may be a beginning")
         rows = RowList(id="hits")
         rows.can_focus = False
         yield rows

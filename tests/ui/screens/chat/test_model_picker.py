@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from textual.content import Content
+from textual.widgets import Input
 
 from tests.ollama import FakeOllama, replays
 from tests.openai import llamacpp, plain, vllm
@@ -112,6 +113,35 @@ async def test_what_is_picked_before_there_are_choices_is_picked_once_there_are(
         assert picked == []
         picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "second")])
         await shown.until(lambda: picked == ["second"])
+
+
+async def test_what_is_typed_behind_a_pick_that_waits_for_the_first_choices_is_not_filtered_by(chat: OpenChat) -> None:
+    async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        picked: list[str | None] = []
+        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
+        picker.filling = True
+        shown.app.push_screen(picker, picked.append)
+        await shown.until_text("Things")
+        for key in ("t", "h", "up", "down", "enter", "a", "n", "d"):
+            await shown.press(key)
+        assert picked == []
+        picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "third", "fourth")])
+        await shown.until(lambda: picked == ["fourth"])
+        await shown.until(lambda: shown.prompt.text == "and")
+
+
+async def test_what_is_typed_behind_a_pick_of_nothing_goes_on_to_filter(chat: OpenChat) -> None:
+    async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        picked: list[str | None] = []
+        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
+        picker.filling = True
+        shown.app.push_screen(picker, picked.append)
+        await shown.until_text("Things")
+        for key in ("z", "enter", "backspace", "s"):
+            await shown.press(key)
+        picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "second")])
+        await shown.until(lambda: picker.query_one(Input).value == "s")
+        assert picked == []
 
 
 async def test_what_was_waited_for_ends_below_another_dialog(chat: OpenChat) -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Input
 
 from venom_tui.ui.text import signs
-from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.line_input import LineInput
 
 
-class FilterInput(Input):
+class FilterInput(LineInput):
     """A line of text; the verbs are the screen's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -25,10 +23,6 @@ class FilterInput(Input):
         Binding("up", "screen.move(-1)", "Up", show=False, id="catalog.filter-up", tooltip="Previous row"),
         Binding("down", "screen.move(1)", "Down", show=False, id="catalog.filter-down", tooltip="Next row"),
     ]
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class FilterLine(Horizontal):
@@ -45,7 +39,6 @@ class FilterLine(Horizontal):
             id="filter-text",
             select_on_focus=False,
         )
-        field.cursor_blink = False
         yield field
         yield Line(id="filter-note")
 

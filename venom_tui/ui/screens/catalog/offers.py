@@ -9,7 +9,7 @@ from textual import events, on
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
 from venom_tui.core.types.offer import News, Offers
 from venom_tui.ui.dialogs.model_details import RepositoryDialog
@@ -19,6 +19,7 @@ from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import signs
 from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.line_input import LineInput
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.workers import start
@@ -50,7 +51,7 @@ class OfferList(RowList):
         await act_in_order(self, event)
 
 
-class SearchInput(Input):
+class SearchInput(LineInput):
     """The words to search for; enter asks."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -58,10 +59,6 @@ class SearchInput(Input):
         Binding("escape", "screen.back", "leave", id="offers.leave", tooltip="Leave the words"),
         Binding("down", "screen.to_list", "To the list", show=False, id="offers.to-list", tooltip="Go to the list"),
     ]
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class Heads(Line):
@@ -97,7 +94,6 @@ class OffersScreen(SectionScreen):
         """Lay out words, list and details."""
         yield RuleLine("What could be had", id="offers-rule")
         field = SearchInput(placeholder="search Hugging Face and the Ollama library", id="words", select_on_focus=False)
-        field.cursor_blink = False
         yield field
         yield Heads(id="heads")
         yield OfferList()

@@ -20,6 +20,7 @@ from venom_tui.ui.screens.operations.ledger import Ledger, group_of
 from venom_tui.ui.screens.operations.rows import OperationRows
 from venom_tui.ui.screens.operations.words import full, has_second_line, pane, title
 from venom_tui.ui.screens.section import SectionScreen
+from venom_tui.ui.widgets.line_input import LineInput
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.workers import start
@@ -76,8 +77,7 @@ class OperationsScreen(SectionScreen):
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out filter, list and details."""
-        field = Input(placeholder="words that a row must hold", id="filter")
-        field.cursor_blink = False
+        field = LineInput(placeholder="words that a row must hold", id="filter")
         yield field
         rows = OperationRows(self._ledger)
         rows.display = False
