@@ -28,8 +28,6 @@ class Backend(ABC):
     """Another model, where it has two."""
     context: int
     """Tokens of context that its first model is loaded with."""
-    counts = True
-    """Whether it says how long a prompt was that is too long."""
 
     def table(self) -> str:
         """Return how config.toml names it."""
@@ -121,12 +119,12 @@ class Ollama(OfServer):
 
 
 class Vllm(OfServer):
-    """A real vLLM with the tiny model of random words."""
+    """A real vLLM with SmolLM2: the tiny model has answered before anybody can kill it."""
 
-    first, context, counts = "tiny", 512, False
+    first, context = "smollm2", 2048
 
     def __init__(self, home: Path, demonstration: Path) -> None:
-        super().__init__("vllm", lambda port: vllm_server(home / "vllm", "tiny", port=port))
+        super().__init__("vllm", lambda port: vllm_server(home / "vllm", "smollm2", port=port))
 
 
 class LlamaServer(OfServer):

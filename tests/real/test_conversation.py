@@ -100,7 +100,7 @@ async def test_a_conversation(answering: Backend, core: Core) -> None:
     refused = await ended(core, sent)
     assert (refused.message.state, refused.error_code) == (MessageState.FAILED, "context_overflow"), refused.error
     assert f"{answering.context:,}" in refused.error
-    assert ("tokens, the context" in refused.error) == answering.counts
+    assert "tokens, the context" in refused.error
 
     # A model that is not there is said to be missing.
     missing = await ask("x", model="nosuch:7b")

@@ -22,8 +22,8 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 async def test_the_life_of_a_vllm(tmp_path: Path) -> None:
     need("vllm-models")
     async with (
-        vllm_server(tmp_path / "vllm", "tiny", wait=False) as server,
-        at(tmp_path, "", server.url, "tiny", 512) as place,
+        vllm_server(tmp_path / "vllm", "smollm2", wait=False) as server,
+        at(tmp_path, "", server.url, "smollm2", 2048) as place,
     ):
         core, runtimes = place.core, place.core.runtimes
         with core.events.subscribe() as changes:
@@ -33,14 +33,14 @@ async def test_the_life_of_a_vllm(tmp_path: Path) -> None:
             runtimes.watch(True)
             status = (await next_of(changes, RuntimeChanged)).status
             assert (status.id, status.kind, status.state) == ("box", "vllm", RuntimeState.READY)
-            assert (status.version, status.detail) == ("0.32.0", "serves tiny")
+            assert (status.version, status.detail) == ("0.32.0", "serves smollm2")
 
             session = await core.sessions.create()
             done = end_of(await place.send(session.id, "Name a city.", SHORT))
             assert done.message.state is MessageState.COMPLETE, done.error
 
             many = GenerationParameters(max_tokens=400, temperature=0)
-            request = await core.chat.send(session.id, COUNTING, model="tiny", runtime="box", parameters=many)
+            request = await core.chat.send(session.id, COUNTING, model="smollm2", runtime="box", parameters=many)
             begun = await first_words(core, request)
             server.kill_engine()
             ended = end_of([event async for event in core.chat.follow(request)])
@@ -51,8 +51,8 @@ async def test_the_life_of_a_vllm(tmp_path: Path) -> None:
                 status = (await next_of(changes, RuntimeChanged)).status
             assert status.state is RuntimeState.FAILED
             assert status.detail.endswith("has ended")
-            with pytest.raises(LoadFailed, match="tiny cannot answer"):
-                await core.models.activate("tiny", "box")
+            with pytest.raises(LoadFailed, match="smollm2 cannot answer"):
+                await core.models.activate("smollm2", "box")
             failed = end_of(await place.send(session.id, "Name a city.", SHORT))
             assert failed.message.state is MessageState.FAILED
             assert failed.error
