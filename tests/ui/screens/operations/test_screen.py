@@ -210,6 +210,39 @@ async def test_clear_asks_with_the_number_and_keeps_what_runs(opened: Open, data
         await shown.until(lambda: "History" not in shown.text)
 
 
+async def test_a_read_that_began_before_the_clear_does_not_bring_the_history_back(
+    opened: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(data_dir, some())
+    async with opened() as shown:
+        await shown.until_text("History 4")
+        gate, began, may_clear = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        read, remove = shown.core.operations.count_ended, shown.core.operations.clear
+
+        async def late() -> int:
+            ended = await read()
+            began.set()
+            await gate.wait()
+            return ended
+
+        async def clear() -> int:
+            await may_clear.wait()
+            return await remove()
+
+        await shown.press("C")
+        await shown.until_text("removed for good")
+        monkeypatch.setattr(shown.core.operations, "count_ended", late)
+        monkeypatch.setattr(shown.core.operations, "clear", clear)
+        await shown.press("y")  # what is shown again behind the question is read again
+        await asyncio.wait_for(began.wait(), 20)
+        monkeypatch.setattr(shown.core.operations, "count_ended", read)
+        may_clear.set()
+        await shown.until(lambda: "4 removed." in shown.notices)
+        gate.set()
+        await shown.pilot.pause(0.3)
+        assert "History" not in shown.text
+
+
 async def test_nothing_is_cleared_read_only(opened: Open, data_dir: Path) -> None:
     await write(data_dir, some())
     async with opened(VENOM_READ_ONLY="true") as shown:

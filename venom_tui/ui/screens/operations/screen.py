@@ -157,8 +157,8 @@ class OperationsScreen(SectionScreen):
         something = False
         while core is not None and not ledger.complete and (oldest := ledger.oldest) is not None:
             page = await core.operations.list(PAGE, before=oldest)
-            if ledger.oldest is not oldest:
-                continue  # another page came meanwhile
+            if ledger.complete or ledger.oldest is not oldest:
+                continue  # another page came meanwhile, or the history was cleared
             ledger.take_older(page, PAGE)
             something = True
             if not whole:
@@ -370,6 +370,7 @@ class OperationsScreen(SectionScreen):
         removed = await core.operations.clear()
         self._ledger.forget_ended()
         self._arrange()
+        self._read_newest(_RECENT)  # in place of a read that began before and still knows what was removed
         self.notify(f"{removed:,} removed.", markup=False)
 
 
