@@ -125,6 +125,23 @@ async def test_what_changed_meanwhile_is_told_and_asked_again(link: Link) -> Non
         assert (len(held(core)), await active(core)) == (2, "b")
 
 
+async def test_a_pin_counts_from_the_moment_that_it_is_set(link: Link) -> None:
+    """A look at the machine is used for a few seconds; who pinned what since then is not in it."""
+    async with open_core(link("a", "b"), VENOM_EMBEDDED_MODELS=1) as core:
+        await core.models.load("a")
+        await core.guard.snapshot()
+        await core.models.pin("a")
+        (eviction,) = (await core.models.plan("load", "b")).apart
+        assert (eviction.name, eviction.pinned) == ("a", True)
+        with pytest.raises(NeedsYes, match="would have to leave"):
+            await core.models.load("b", yes=True)
+        assert held(core) == {"a"}
+        await core.guard.snapshot()
+        await core.models.unpin("a")
+        await core.models.load("b", yes=True)
+        assert held(core) == {"b"}
+
+
 async def test_pinned_models_stay_for_prompts_and_verbs_say_what_they_cannot(link: Link) -> None:
     async with open_core(link("a", "b", "c"), VENOM_EMBEDDED_MODELS=1) as core:
         with pytest.raises(RuntimeRefused, match="a is not loaded"):

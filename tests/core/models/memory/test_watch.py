@@ -53,6 +53,30 @@ async def test_the_least_recently_used_of_ours_leaves_once(link: Link) -> None:
         assert [(one.target, one.cause.partition(":")[0]) for one in unloads] == [("b", "limit")]
 
 
+async def test_what_was_pinned_since_the_look_stays(link: Link) -> None:
+    async with open_core(link("a"), VENOM_POLICY_RAM="evict", VENOM_KEEP_FREE_RAM="9TiB") as core:
+        await core.models.load("a", force=True)
+        seen = await core.guard.snapshot()
+        await core.models.pin("a")
+        with core.events.subscribe() as events:
+            for _ in range(2):
+                core.limits.take(seen)
+            breach = (await next_of(events, LimitChanged)).breach
+        assert (breach.acts, breach.victims) == (False, (("embedded", "a"),))
+        await core.models.unpin("a")
+        core.limits._standing.clear()
+        for _ in range(2):
+            core.limits.take(await core.guard.snapshot())
+        assert core.limits.breaches[0].acts
+        with core.events.subscribe() as events:
+            await core.models.pin("a")  # before what is to be done about the limit has its turn
+            while (
+                done := (await next_of(events, OperationChanged)).operation
+            ).kind != "relieve" or not done.state.final:
+                pass
+        assert [one.name for one in core.runtimes.loaded()] == ["a"]
+
+
 @pytest.mark.parametrize("policy", ["warn", "ask", "refuse"])
 async def test_the_other_policies_only_tell(link: Link, policy: str) -> None:
     async with open_core(link(), VENOM_MAX_TEMPERATURE=80, VENOM_POLICY_TEMPERATURE=policy) as core:

@@ -102,18 +102,31 @@ class Planner:
         if latest is not None and datetime.now(UTC) - latest.taken_at < _FRESH:
             seen = {(one.runtime, one.name) for one in latest.loaded if not one.elsewhere}
             if seen == {(one.runtime, one.name) for one in self._runtimes.loaded()}:
-                return latest
+                return replace(latest, loaded=tuple(self.as_it_is(one) or one for one in latest.loaded))
         return await self._guard.snapshot()
+
+    def as_it_is(self, seen: LoadedModel) -> LoadedModel | None:
+        """Return a model of a look at the machine as its runtime knows it now, pinned or not since; None: it has left.
+
+        Its measured memory is that of the look. What another venom-tui holds stays as it was seen.
+        """
+        if seen.elsewhere:
+            return seen
+        for one in self._runtimes.loaded():
+            if (one.runtime, one.name) == (seen.runtime, seen.name):
+                return replace(seen, pinned=one.pinned, expires_at=one.expires_at)
+        return None
 
     def candidates(self, snapshot: GuardSnapshot, target: tuple[str, str] | None) -> list[LoadedModel]:
         """Return the models that could leave, in the order in which they would; those that are kept are not among."""
         reserve = self._limits.reserve()
         able = [
             one
-            for one in snapshot.loaded
-            if one.kind in _LEAVES
+            for seen in snapshot.loaded
+            if not seen.elsewhere
+            and (one := self.as_it_is(seen)) is not None
+            and one.kind in _LEAVES
             and (one.runtime, one.name) != target
-            and not one.elsewhere
             and not reserve.keeps(one)
             and (runtime := self._runtimes.find(one.runtime)) is not None
             and not runtime.cannot("unload")

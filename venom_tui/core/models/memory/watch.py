@@ -123,7 +123,11 @@ class LimitWatch:
             if not getattr(now.get((state.kind, state.subject)), "broken", False):
                 progress.log("the limit holds again")
                 return
-            await self._memory.evict(held, f"limit: {state.text}", lambda text: progress.update(message=text))
+            there = self._planner.as_it_is(held)
+            if there is None or self._planner.tier(there):
+                progress.log(f"{held.name} {'has left' if there is None else 'is to stay by now'}")
+                return
+            await self._memory.evict(there, f"limit: {state.text}", lambda text: progress.update(message=text))
 
         try:
             await self._operations.run(
