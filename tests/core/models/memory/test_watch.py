@@ -64,17 +64,30 @@ async def test_what_was_pinned_since_the_look_stays(link: Link) -> None:
             breach = (await next_of(events, LimitChanged)).breach
         assert (breach.acts, breach.victims) == (False, (("embedded", "a"),))
         await core.models.unpin("a")
-        core.limits._standing.clear()
-        for _ in range(2):
-            core.limits.take(await core.guard.snapshot())
-        assert core.limits.breaches[0].acts
+
+
+async def test_what_is_pinned_before_its_turn_to_leave_stays(link: Link) -> None:
+    async with open_core(link("a"), VENOM_POLICY_RAM="evict", VENOM_KEEP_FREE_RAM="9TiB") as core:
+        await core.models.load("a", force=True)
+        gate = asyncio.Event()
+
+        async def busy(_progress: object) -> None:
+            await gate.wait()
+
         with core.events.subscribe() as events:
-            await core.models.pin("a")  # before what is to be done about the limit has its turn
+            before = asyncio.create_task(core.operations.run("switch", "x", busy, queue="memory", machine="memory"))
+            await next_of(events, OperationChanged)
+            await watched(core)
+            assert core.limits.breaches[0].acts
+            await core.models.pin("a")
+            gate.set()
+            await before
             while (
                 done := (await next_of(events, OperationChanged)).operation
             ).kind != "relieve" or not done.state.final:
                 pass
         assert [one.name for one in core.runtimes.loaded()] == ["a"]
+        assert any("a is to stay by now" in line for line in await core.operations.log(done.id))
 
 
 @pytest.mark.parametrize("policy", ["warn", "ask", "refuse"])
