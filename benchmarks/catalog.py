@@ -12,25 +12,20 @@ the probe of `answer.py`.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import http.server
 import json
 import random
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.answer import probe
 from benchmarks.figures import Figures, median, percentile
 from benchmarks.meter import Meter
-from tests.terminal.harness import REPOSITORY
+from benchmarks.scripted_server import Answers, ServerProcess, serve
 from venom_tui.ui.screens.catalog.order import SORTS
 
 MODELS = 10_000
@@ -74,40 +69,23 @@ def tags(count: int) -> list[dict[str, Any]]:
     return rows
 
 
-class ManyModels:
+class ManyModels(ServerProcess):
     """The scripted Ollama as a process; it lists nothing until `fill`."""
 
     def __init__(self, count: int) -> None:
-        self._command = [sys.executable, "-m", "benchmarks.catalog", "--serve", "--models", str(count)]
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    def _ask(self, path: str) -> Any:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(self.url + path) as response:
-            return json.load(response)
+        super().__init__("benchmarks.catalog", "--serve", "--models", str(count))
 
     def fill(self) -> None:
         """List the models from now on."""
-        self._ask("/fill")
+        self.ask("/fill")
 
     def sent_at(self) -> list[float]:
         """Return when the last byte of each whole list was sent."""
-        found: list[float] = self._ask("/sent")
+        found: list[float] = self.ask("/sent")
         return found
 
 
-def serve(count: int) -> None:
+def be_many_models(count: int) -> None:
     """Be the server."""
     whole = json.dumps({"models": tags(count)}).encode()
     sent: list[float] = []
@@ -117,9 +95,7 @@ def serve(count: int) -> None:
     show = {"details": details, "model_info": info, "capabilities": ["completion"], "template": "{{ .Prompt }}" * 200}
     show |= {"license": "MIT " * 800, "parameters": 'stop "</s>"', "modelfile": f"FROM /m/blobs/sha256-{0:064x}\n"}
 
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Models(Answers):
         def do_GET(self) -> None:
             answers: dict[str, object] = {
                 "/api/version": {"version": "0.33.0"},
@@ -129,33 +105,16 @@ def serve(count: int) -> None:
             if self.path == "/fill":
                 full.set()
             if self.path == "/api/tags" and full.is_set():
-                self._send(whole)
+                self.say(whole)
                 sent.append(time.monotonic())
             else:
-                self._send(json.dumps(answers.get(self.path, {"models": []})).encode())
+                self.say(answers.get(self.path, {"models": []}))
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self._send(json.dumps(show).encode())
+            self.asked()
+            self.say(show)
 
-        def _send(self, body: bytes) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "application/json; charset=utf-8")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):  # the program gave a question up
-                super().handle()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    serve(Models)
 
 
 def _listed(lines: list[str]) -> bool:
@@ -338,7 +297,7 @@ def main() -> int:
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.models)
+        be_many_models(options.models)
         return 0
     if options.probe:
         noting_probe(options.probe)

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
-import http.server
 import json
 import os
 import re
@@ -27,15 +25,15 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from benchmarks.figures import Figures, median
 from benchmarks.meter import PROGRAM, Meter
+from benchmarks.scripted_server import Answers, ServerProcess, serve
 from tests.hub import Handler, Hub, Repository
-from tests.terminal.harness import REPOSITORY
 from tests.ui.screens.operations.support import write_many
 
+_MODULE = "benchmarks.downloads"
 _RATE = 1_000_000_000
 _TOTAL = 60_000_000_000
 _LINE_S = 0.06
@@ -45,26 +43,6 @@ _GIB = 1024**3
 _ROUNDS = 3
 _TURNS = 7
 _DIGEST = f"sha256:{'a' * 64}"
-
-
-class Process:
-    """A server as a process: this module with an option. It prints its port."""
-
-    def __init__(self, *options: str) -> None:
-        self._command = [sys.executable, "-m", "benchmarks.downloads", *options]
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
 
 
 # ---------------------------------------------------------------------- Ollama
@@ -80,11 +58,9 @@ def replay() -> None:
         "/api/ps": {"models": []},
     }
 
-    class Answers(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
+    class Pulls(Answers):
         def do_GET(self) -> None:
-            self._send(says.get(self.path, manifest if "/manifests/" in self.path else {}))
+            self.say(says.get(self.path, manifest if "/manifests/" in self.path else {}))
 
         def do_HEAD(self) -> None:
             self.send_response(404)
@@ -92,9 +68,9 @@ def replay() -> None:
             self.end_headers()
 
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
+            self.asked()
             if self.path != "/api/pull":
-                self._send({})
+                self.say({})
                 return
             self.send_response(200)
             self.send_header("content-type", "application/x-ndjson")
@@ -111,30 +87,12 @@ def replay() -> None:
             body = json.dumps(value).encode() + b"\n"
             self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body))
 
-        def _send(self, value: object) -> None:
-            body = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def handle(self) -> None:
-            with contextlib.suppress(ConnectionError):  # the program gave a question up
-                super().handle()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answers)
-    server.daemon_threads = True
-    print(server.server_address[1], flush=True)
-    server.serve_forever()
+    serve(Pulls)
 
 
 def of_ollama(figures: Figures) -> None:
     """Tell what a pull of Ollama costs, and what nothing costs."""
-    with Process("--replay") as server, tempfile.TemporaryDirectory(prefix="venom-bench-") as folder:
+    with ServerProcess(_MODULE, "--replay") as server, tempfile.TemporaryDirectory(prefix="venom-bench-") as folder:
         env = {"OLLAMA_HOST": server.url, "VENOM_OLLAMA_REGISTRY": server.url}
         with Meter([PROGRAM], home=Path(folder), env=env) as terminal:
             terminal.wait_for("@ ")
@@ -222,7 +180,7 @@ def of_hub(figures: Figures, gib: float) -> None:
         big = Path(folder) / "big-Q8_0.gguf"
         _write(big, size)
         figures.part(f"a file of {gib:g} GiB from a hub on loopback, best of {_ROUNDS}")
-        with Process("--hub", str(big)) as server:
+        with ServerProcess(_MODULE, "--hub", str(big)) as server:
             curl, ours = [], []
             for number in range(_ROUNDS):
                 url = f"{server.url}/cdn/org/big/big-Q8_0.gguf"
@@ -280,7 +238,7 @@ def of_handover(figures: Figures) -> None:
     with tempfile.TemporaryDirectory(prefix="venom-bench-") as folder:
         big, home = Path(folder) / "big-Q8_0.gguf", Path(folder) / "home"
         _write(big, 256 * 1024 * 1024)
-        with Process("--hub", str(big), "--rate", "4e6") as server:
+        with ServerProcess(_MODULE, "--hub", str(big), "--rate", "4e6") as server:
             env = {"HF_ENDPOINT": server.url, "HF_HUB_CACHE": str(home / "hub"), **_OFF}
             program = [PROGRAM, "--screen", "operations"]
             with Meter(program, home=home, env=env) as first:

@@ -12,40 +12,23 @@ import argparse
 import asyncio
 import json
 import socket
-import subprocess
-import sys
 import time
-import urllib.request
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from benchmarks.scripted_server import ServerProcess
 from benchmarks.texts import answer
-from tests.terminal.harness import REPOSITORY
 
 MODEL = "paced"
 _FIRST_AFTER_S = 0.05
 """What the model takes to read the prompt."""
 
 
-class PacedServer:
+class PacedServer(ServerProcess):
     """The server as a process; `url` is where it listens."""
 
     def __init__(self, *, tokens: int, rate: float) -> None:
-        self._command = [sys.executable, "-m", "benchmarks.paced_server", str(tokens), str(rate)]
-        self.url = ""
-
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(self._command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        self.url = f"http://127.0.0.1:{int(self._process.stdout.readline())}"
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._process.terminate()
-        self._process.wait()
+        super().__init__("benchmarks.paced_server", str(tokens), str(rate))
 
     @property
     def toml(self) -> str:
@@ -54,9 +37,8 @@ class PacedServer:
 
     def sent(self) -> list[float]:
         """Return when each token of the last answer was sent, as far as it has come."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"{self.url}/sent") as response:
-            found: list[float] = json.load(response)
-            return found
+        found: list[float] = self.ask("/sent")
+        return found
 
     def wait_until_sent(self, count: int, timeout: float = 120.0) -> list[float]:
         """Wait until `count` tokens of the last answer were sent; return when each was."""

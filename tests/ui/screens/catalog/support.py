@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-from textual.pilot import Pilot
-
 from tests.gguf_files import Writer
-from venom_tui.core.core import Core
+from tests.ui.shown import Shown
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.ui.app import VenomApp
 from venom_tui.ui.screens.catalog.model_list import ModelList
 from venom_tui.ui.screens.catalog.row import Row, row_of
 from venom_tui.ui.screens.catalog.screen import CatalogScreen
@@ -91,18 +85,8 @@ def row(name: str = "m", **facts: object) -> Row:
     return row_of(ModelInfo(name=name, **given))  # type: ignore[arg-type]  # keywords of one dataclass
 
 
-class Catalog:
-    """What a test sees of the application and does to it."""
-
-    def __init__(self, app: VenomApp, pilot: Pilot[None]) -> None:
-        self.app = app
-        self.pilot = pilot
-
-    @property
-    def core(self) -> Core:
-        """The core, which is open."""
-        assert self.app.core is not None
-        return self.app.core
+class Catalog(Shown):
+    """What a test sees of the application and does to it, with the catalog."""
 
     @property
     def screen(self) -> CatalogScreen:
@@ -125,38 +109,6 @@ class Catalog:
     def cursor(self) -> str:
         """The name of the model under the cursor."""
         return (self.rows.cursor_key or "").partition(" ")[2]
-
-    @property
-    def lines(self) -> list[str]:
-        """The rows of the screen in front."""
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
-
-    @property
-    def text(self) -> str:
-        """The screen in front."""
-        return "\n".join(self.lines)
-
-    @property
-    def notices(self) -> list[str]:
-        """What was said in passing."""
-        return [notice.message for notice in self.app._notifications]
-
-    async def press(self, *keys: str) -> None:
-        """Press keys, one after the other."""
-        await self.pilot.press(*keys)
-        await self.pilot.pause()
-
-    async def type(self, text: str) -> None:
-        """Type a text."""
-        await self.press(*("space" if character == " " else character for character in text))
-
-    async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
-        """Wait until something holds."""
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"it did not happen; the screen:\n{self.text}\n{self.notices}"
-            await self.pilot.pause(0.02)
-            await asyncio.sleep(0)
 
     async def until_names(self, *names: str) -> None:
         """Wait until exactly these models are listed, in this order."""
