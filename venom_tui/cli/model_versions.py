@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venom_tui.cli.options import confirm, json_option, runtime_option
-from venom_tui.cli.output import or_unknown, pairs, show, size, table, when
+from venom_tui.cli.output import pairs, show, size, table, when
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import UsageError
 from venom_tui.core.types.version import Comparison, ModelVersion, VersionFigures
@@ -49,7 +49,7 @@ def list_versions(flags: dict[str, Any], model: str | None, as_json: bool) -> No
             one.runtime,
             when(one.created_at),
             *_figures(figures),
-            _what(one),
+            one.summary,
         )
         for one, figures in found
     ]
@@ -65,12 +65,6 @@ def _figures(figures: VersionFigures) -> tuple[str, str, str, str]:
         _number(figures.tokens_per_second, "{:.1f}"),
         size(figures.memory_bytes),
     )
-
-
-def _what(version: ModelVersion) -> str:
-    chosen = [f"{name}={or_unknown(value)}" for name, value in asdict(version.parameters).items() if value is not None]
-    parts = [*chosen, "template" if version.template else "", Path(version.adapter).name, version.note]
-    return " ".join(part for part in parts if part)
 
 
 @versions.command("register")
@@ -115,7 +109,7 @@ def register(
         )
 
     made = run_with_core(work, flags)
-    show(made, lambda: [f"{made.name}: {made.answers} @ {made.runtime} {_what(made)}".rstrip()], as_json=as_json)
+    show(made, lambda: [f"{made.name}: {made.answers} @ {made.runtime} {made.summary}".rstrip()], as_json=as_json)
 
 
 def _template(path: Path) -> str:
@@ -201,7 +195,7 @@ def _comparison(found: Comparison) -> list[str]:
         rows.append((_TITLES[one.name], *(_number(value, "{:,.1f}") for value in values), difference))
     counted = ("answers", str(found.first_figures.answers), str(found.second_figures.answers), "")
     lines = table(("", found.first.name, found.second.name, "DIFFERENCE"), [counted, *rows])
-    return [*lines, "", *pairs([(one.name, _what(one) or "as the model is") for one in (found.first, found.second)])]
+    return [*lines, "", *pairs([(one.name, one.summary or "as the model is") for one in (found.first, found.second)])]
 
 
 def _number(value: float | None, form: str) -> str:

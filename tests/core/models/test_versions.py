@@ -172,6 +172,7 @@ def test_figures_are_those_of_the_time_when_it_was_active() -> None:
         for at, name in ((1, "cool"), (3, "hot"), (4, ""), (6, "cool"))
     ]
     activations.insert(2, Activation("box", "another", "x", moments[2], GenerationParameters()))
+    assert periods(COOL, ()) == [], "it was never active"
     assert periods(COOL, activations) == [(moments[1], moments[3]), (moments[6], None)]
     assert periods(hot, activations) == [(moments[3], moments[4])]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
+from pathlib import Path
 
 from venom_tui.core.types.request import GenerationParameters
 
@@ -31,6 +32,14 @@ class ModelVersion:
     def answers(self) -> str:
         """Name of the model that answers for it."""
         return self.made or self.model
+
+    @property
+    def summary(self) -> str:
+        """What makes it a version, in a line: parameters, template, adapter's file, note; "" for nothing."""
+        chosen = {one.name: getattr(self.parameters, one.name) for one in fields(self.parameters)}
+        parts = [f"{name}={value}" for name, value in chosen.items() if value is not None]
+        parts += ["template" if self.template else "", Path(self.adapter).name, self.note]
+        return " ".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True)

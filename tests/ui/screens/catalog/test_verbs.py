@@ -85,3 +85,12 @@ async def test_read_only_says_so(catalog: OpenCatalog, models_dir: Path, monkeyp
         assert shown.notices[0].startswith("venom-tui runs read-only: models cannot be unloaded.")
         await shown.press("enter")
         await shown.until(lambda: "venom-tui runs read-only: another model cannot be made active" in shown.text)
+
+
+@pytest.mark.parametrize("key", ["enter", "i", "u", "P", "E", "f", "d", "y", "e", "v"])
+async def test_a_verb_without_a_model_says_so(catalog: OpenCatalog, key: str) -> None:
+    async with catalog() as shown:
+        await shown.press("slash", *"nothing", "enter")
+        await shown.press(key)
+        assert "No model matches. Esc shows all again." in shown.notices
+        assert shown.app.screen is shown.screen

@@ -18,8 +18,8 @@ _FIGURES = ("first_token_ms", "tokens_per_second", "memory_bytes")
 def periods(version: ModelVersion, activations: Sequence[Activation]) -> list[Period]:
     """Return from when until when a version was active (None: until now); the activations come oldest first."""
     mine = [one for one in activations if (one.runtime, one.model) == (version.runtime, version.model)]
-    ends = [*(one.at for one in mine[1:]), None]
-    return [(one.at, end) for one, end in zip(mine, ends, strict=True) if one.version == version.name]
+    ends = [*(one.at for one in mine[1:]), None]  # one more than there are of none
+    return [(one.at, end) for one, end in zip(mine, ends, strict=False) if one.version == version.name]
 
 
 def figures(

@@ -41,6 +41,9 @@ class ModelList(RowList):
             id="catalog.parameters",
             tooltip="Change the generation parameters of the model",
         ),
+        Binding(
+            "v", "screen.versions", "Versions", show=False, id="catalog.versions", tooltip="Show versions of the model"
+        ),
         Binding("slash", "screen.filter", "filter", id="catalog.filter", tooltip="Filter the models while you type"),
         Binding("o", "screen.offers", "more", id="catalog.offers", tooltip="Find models elsewhere: this asks the hub"),
         Binding("D", "screen.disks", "Disks", show=False, id="catalog.disks", tooltip="Show what models take on disk"),

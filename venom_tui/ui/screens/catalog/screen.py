@@ -97,6 +97,11 @@ class CatalogScreen(ModelVerbs):
         return self._listing.chosen
 
     @property
+    def why_none(self) -> str:
+        """Why no model is under the cursor."""
+        return self._why_empty() or "No model is under the cursor."
+
+    @property
     def _typing(self) -> bool:
         return self.focused is self._input
 
@@ -336,9 +341,8 @@ class CatalogScreen(ModelVerbs):
         """Show whether the model under the cursor fits, and what it takes."""
         from venom_tui.ui.dialogs.fits import fit_dialog
 
-        row, core = self.row, self.core
-        if row is not None and core is not None:
-            self.app.push_screen(fit_dialog(core, row.model))
+        if (found := self.under_cursor()) is not None:
+            self.app.push_screen(fit_dialog(*found))
 
     def action_look(self) -> None:
         """Look at files and runtimes again."""

@@ -31,10 +31,28 @@ class ModelVerbs(SectionScreen):
         """The selected rows."""
         return ()
 
-    def meant(self) -> list[ModelInfo]:
-        """Return the models that a verb is about: the selected ones, else the one under the cursor."""
+    @property
+    def why_none(self) -> str:
+        """Why no model is under the cursor."""
+        return ""
+
+    def meant(self) -> tuple[Core, list[ModelInfo]] | None:
+        """Return the models that a verb is about: the selected ones, else the one under the cursor.
+
+        None where there is none, which is said.
+        """
         rows = list(self.chosen) or ([] if self.row is None else [self.row])
-        return [row.model for row in rows]
+        if self.core is None or not rows:
+            self.notify(self.why_none, markup=False)
+            return None
+        return self.core, [row.model for row in rows]
+
+    def under_cursor(self) -> tuple[Core, ModelInfo] | None:
+        """Return the model under the cursor; None where there is none, which is said."""
+        if self.core is None or self.row is None:
+            self.notify(self.why_none, markup=False)
+            return None
+        return self.core, self.row.model
 
     # ------------------------------------------------------------------ chat, memory
 
@@ -44,21 +62,23 @@ class ModelVerbs(SectionScreen):
 
     def action_chat(self) -> None:
         """Chat with the model under the cursor; where it cannot be used, say why and stay."""
-        row = self.row
-        if row is None:
+        found = self.under_cursor()
+        if found is None:
             return
-        if not row.model.active:
-            self.host.switch_to(row.model)
-        if not row.model.error and row.model.runtime:
+        _, model = found
+        if not model.active:
+            self.host.switch_to(model)
+        if not model.error and model.runtime:
             self.host.show_section("chat")
 
     def action_memory(self) -> None:
         """Take the models out of memory; one alone that is not there is loaded."""
         from venom_tui.ui.dialogs.memory import load
 
-        meant, core = self.meant(), self.core
-        if core is None or not meant:
+        found = self.meant()
+        if found is None:
             return
+        core, meant = found
         loaded = [model for model in meant if model.loaded]
         if loaded:
             start(self, lambda: self._unload(core, loaded), group="unload")
@@ -80,18 +100,16 @@ class ModelVerbs(SectionScreen):
         """Pin the model under the cursor, or unpin it."""
         from venom_tui.ui.dialogs.memory import toggle_pin
 
-        row, core = self.row, self.core
-        if row is not None and core is not None:
-            model = row.model
+        if (found := self.under_cursor()) is not None:
+            core, model = found
             start(self, lambda: toggle_pin(self.app, core, model.name, model.runtime), group="pin")
 
     def action_extend(self) -> None:
         """Keep the model under the cursor for a time."""
         from venom_tui.ui.dialogs.memory import extend
 
-        row, core = self.row, self.core
-        if row is not None and core is not None:
-            model = row.model
+        if (found := self.under_cursor()) is not None:
+            core, model = found
             start(self, lambda: extend(self.app, core, model.name, model.runtime), group="extend", exclusive=True)
 
     # ------------------------------------------------------------------ details, parameters, disks
@@ -100,17 +118,25 @@ class ModelVerbs(SectionScreen):
         """Show everything that is known of the model under the cursor."""
         from venom_tui.ui.dialogs.model_details import ModelDetailsDialog
 
-        row, core = self.row, self.core
-        if row is not None and core is not None:
-            self.app.push_screen(ModelDetailsDialog(core, row.model))
+        if (found := self.under_cursor()) is not None:
+            self.app.push_screen(ModelDetailsDialog(*found))
 
     def action_parameters(self) -> None:
         """Show and change the generation parameters of the model under the cursor."""
         from venom_tui.ui.dialogs.model_parameters import ModelParameters
 
-        row, core = self.row, self.core
-        if row is not None and core is not None:
-            self.app.push_screen(ModelParameters(core, row.model))
+        if (found := self.under_cursor()) is not None:
+            self.app.push_screen(ModelParameters(*found))
+
+    def action_versions(self) -> None:
+        """Show the versions of the model under the cursor."""
+        from venom_tui.ui.dialogs.versions import VersionsDialog
+
+        if (found := self.under_cursor()) is not None:
+            if found[1].runtime:
+                self.app.push_screen(VersionsDialog(*found))
+            else:
+                self.notify(f"No runtime here serves {found[1].name}: it has no versions.", markup=False)
 
     def action_disks(self) -> None:
         """Show what folders of models hold."""
@@ -169,9 +195,10 @@ class ModelVerbs(SectionScreen):
 
     def action_copy(self) -> None:
         """Give models another name too."""
-        models, core = self.meant(), self.core
-        if core is None or not models or self._refused(core):
+        found = self.meant()
+        if found is None or self._refused(found[0]):
             return
+        core, models = found
         several = len(models) > 1
         title = f"Copy {len(models):,} models: * stands for each name" if several else f"Copy {models[0].name} as"
         ask = Ask(title, "*-copy" if several else "", placeholder="*-copy" if several else "a new name")
@@ -199,8 +226,9 @@ class ModelVerbs(SectionScreen):
 
     def action_remove(self) -> None:
         """Remove models, after a yes that knows what it costs."""
-        models, core = self.meant(), self.core
-        if core is not None and models and not self._refused(core):
+        found = self.meant()
+        if found is not None and not self._refused(found[0]):
+            core, models = found
             start(self, lambda: self._ask_to_remove(core, models), group="remove", exclusive=True)
 
     async def _ask_to_remove(self, core: Core, models: Sequence[ModelInfo]) -> None:
