@@ -129,6 +129,14 @@ KEYS: tuple[Key, ...] = (
         stored=True,
         choices=("venom-dark", "venom-light", "ansi"),
     ),
+    Key(
+        "VENOM_CHAT_ASIDE",
+        "text",
+        "both",
+        "what stands at the right of the chat from 140 columns on: the last answer's way, the machine's memory",
+        stored=True,
+        choices=("both", "request", "machine", "off"),
+    ),
     Key("VENOM_ASCII", "bool", False, "signs and bars in ASCII only; true by itself where the locale is not UTF-8"),
     Key("VENOM_FPS", "int", 0, "frames a second of a streamed answer; 0: 10, or 8 over SSH", minimum=0, maximum=60),
     Key(

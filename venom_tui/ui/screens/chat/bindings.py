@@ -37,6 +37,14 @@ CHAT_BINDINGS: tuple[Binding, ...] = (
         tooltip="Let the model think first, or not, or leave that to it",
     ),
     Binding(
+        "alt+g",
+        "aside",
+        "aside",
+        show=False,
+        id="chat.aside",
+        tooltip="Show the last answer or the machine at the right, both, or none (140 columns)",
+    ),
+    Binding(
         "pageup",
         "scroll_talk(-1)",
         "page up",

@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from venom_tui.core.errors import VenomError
 from venom_tui.ui.screens.chat.answer_verbs import AnswerVerbs
+from venom_tui.ui.screens.chat.aside_verbs import AsideVerbs
 from venom_tui.ui.screens.chat.bindings import CHAT_BINDINGS
 from venom_tui.ui.screens.chat.card import CARD_KEY, DEMONSTRATION_PROMPTS, CardFacts, card
 from venom_tui.ui.screens.chat.option_verbs import OptionVerbs
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from venom_tui.core.types.model import ActiveModel, ModelInfo
 
 
-class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs):
+class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs, AsideVerbs):
     """Talks to the active model."""
 
     NAME = "chat"
@@ -67,6 +68,11 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
         self.show_card()
         self.set_interval(1.0, self._tick)
 
+    def on_resize(self) -> None:
+        """Make use of the room that there is."""
+        self.fit_aside()
+        self.renew_aside()
+
     def _tick(self) -> None:
         """Renew what tells a time, while an answer is awaited."""
         if self.is_current:
@@ -76,6 +82,7 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
 
     def core_ready(self, core: Core) -> None:
         """Show the last session, the sessions there are, and the card."""
+        self.fit_aside()
         start(self, lambda: self._open(core), group="open")
 
     async def _open(self, core: Core) -> None:
@@ -115,6 +122,7 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
             case TurnProgress(event=TurnEnded() as ended):
                 self.conversation.asking.turn_ended(ended)
             case GuardSampled(snapshot=snapshot):
+                self.renew_aside()
                 if self._facts.guard is None:
                     self._set_facts(guard=snapshot)
             case RuntimeChanged() | ModelsChanged() | ActiveModelChanged():
@@ -128,6 +136,7 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
         """Take notice that the conversation is looked at."""
         if self.core is not None:
             self.conversation.seen()
+            self.renew_aside()
 
     async def _sessions_changed(self, session_id: str | None) -> None:
         await self.refresh_sessions()
@@ -247,3 +256,4 @@ class ChatScreen(SessionVerbs, PromptVerbs, QueueVerbs, AnswerVerbs, OptionVerbs
         self.show_options()
         self.renew_queue()
         self.renew_meter()
+        self.renew_aside()
