@@ -58,6 +58,11 @@ def test_times_that_cannot_be_are_no_steps_backwards() -> None:
     ]  # fmt: skip
 
 
+def test_a_model_that_was_there_was_not_loaded() -> None:
+    steps = steps_of(replace(ANSWER, timings=Timings(submit_to_first_token_ms=50, total_ms=100, load_ms=1.2)))
+    assert steps[:2] == [("load", 0, 0), ("prompt", 0, 50)]
+
+
 def test_what_the_machine_holds() -> None:
     seen = snapshot()
     gpus = (

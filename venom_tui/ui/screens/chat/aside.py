@@ -23,6 +23,8 @@ SHOWS = ("both", "request", "machine", "off")
 WIDTH = 34
 _BAR = 14
 _NAME = 9
+_LOADED_MS = 100
+"""What is shorter is no load: it was there already."""
 _MOST_GPUS = 16
 _MOST_MODELS = 12
 
@@ -104,6 +106,8 @@ def steps_of(answer: Message) -> list[tuple[str, float, float]]:
     if first is None or total is None:
         return []
     load = min(timings.load_ms or 0.0, first)
+    if load < _LOADED_MS:
+        load = 0.0
     thought = min(first + (timings.thinking_ms or 0.0), total)
     return [("load", 0.0, load), ("prompt", load, first), ("thinking", first, thought), ("answer", thought, total)]
 
