@@ -103,7 +103,7 @@ def test_the_files_cannot_say_where_the_files_are(config: Path, name: str, file:
         ("VENOM_LOAD_TIMEOUT_S", "nan", "must be a number from 1 to 86400"),
         ("VENOM_LOAD_TIMEOUT_S", "inf", "must be a number"),
         ("VENOM_OFFLINE", "perhaps", "must be true or false"),
-        ("VENOM_THEME", "pink", "must be venom-dark, venom-light or ansi"),
+        ("VENOM_THEME", "pink", "must be auto, venom-dark, venom-light or ansi"),
         ("AI_MODE", "CLOUD", "AI_MODE is 'CLOUD' in the environment, but must be LOCAL."),
         ("VENOM_THREADS", "\x1b]0;x\x07evil", "'evil'"),
     ],

@@ -130,6 +130,8 @@ class Terminal:
         self.home = home or Path(tempfile.mkdtemp(prefix="venom-tui-test-"))
         self._remove_home = home is None
         self._answers = answers
+        self.background = b"rgb:1e1e/1e1e/1e1e"
+        """The colour that it tells when it is asked for it."""
         self._cwd = cwd
         self._env = self._environment(env or {})
         self._changed = threading.Condition()
@@ -479,6 +481,6 @@ class Terminal:
             elif kind == "kitty":
                 reply += b"\x1b[?0u"
             elif kind == "color":
-                reply += b"\x1b]%s;rgb:1e1e/1e1e/1e1e\x1b\\" % value
+                reply += b"\x1b]%s;%s\x1b\\" % (value, self.background)
         self._answered = max(self._answered, len(self._log) - 32)
         return reply if self._answers else b""

@@ -29,6 +29,7 @@ def test_every_size_and_back(home: Path, demonstration_model: Path) -> None:
         venom.type("a draft")
         venom.wait_for("> a draft")
         venom.wait_for(r"\d+ of 8k context")  # it is told behind the end of the answer
+        venom.wait_for(r"● smollm2-135m +[\d.]+ *$")  # by the next look at the machine
         wide = settled(venom)
         for columns, rows in ((80, 24), (40, 10), (20, 5), (200, 60), (40, 10), (200, 60)):
             venom.wait_quiet()
@@ -90,6 +91,38 @@ def test_themes(home: Path, theme: str, background: str, foreground: str) -> Non
         assert (cell.fg, cell.bg) == (foreground, background)
         if theme == "ansi":
             assert not re.search(rb"[34]8;[25];", venom.output), "only the terminal's own palette"
+        venom.quit()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told", "background"),
+    [
+        (None, b"rgb:ffff/ffff/ffff", "fafaf7"),
+        (None, b"rgb:fd/f6/e3", "fafaf7"),  # Solarized's
+        (None, b"rgb:0000/2b2b/3636", "14171a"),
+        (None, b"rgb:zz/zz/zz", "14171a"),
+        ("venom-dark", b"rgb:ffff/ffff/ffff", "14171a"),
+    ],
+)
+def test_the_terminals_background_chooses_the_colours(
+    home: Path, setting: str | None, told: bytes, background: str
+) -> None:
+    venom = Venom(home, env={"VENOM_THEME": setting})
+    venom.background = told
+    with venom:
+        venom.ready()
+        venom.type("text")
+        venom.wait_for("> text")
+        y = next(y for y, line in enumerate(venom.lines) if "> text" in line)
+        x = venom.lines[y].index("text")
+        venom.wait_until(lambda: venom.screen.pyte.buffer[y][x].bg == background, what=f"the background {background}")
+        venom.quit()
+
+
+def test_a_terminal_that_may_print_the_question_is_not_asked(home: Path) -> None:
+    with Venom(home, env={"TERM": "linux"}) as venom:
+        venom.ready()
+        assert b"]11;" not in venom.output
         venom.quit()
 
 

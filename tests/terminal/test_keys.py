@@ -235,3 +235,24 @@ def test_no_bytes_break_it(pieces: list[bytes]) -> None:
         list(decoder.feed(piece))
     list(decoder.expire())
     assert told(decoder.feed(b"x"))[-1] == ("x", "x")
+
+
+@pytest.mark.parametrize(
+    ("said", "luminance"),
+    [
+        ("rgb:ffff/ffff/ffff", 1.0),
+        ("rgb:0/0/0", 0.0),
+        ("rgb:ff/00/00", 0.2126),
+        ("rgba:0000/ffff/0000/ffff", 0.7152),
+        ("rgb:12/34", None),
+        ("?", None),
+    ],
+)
+def test_the_background_that_a_terminal_tells(said: str, luminance: float | None) -> None:
+    for end in ("\x07", "\x1b\\"):
+        found: list[float] = []
+        decoder = KeyDecoder(ESCAPE_S, background=found.append)
+        data = f"a\x1b]11;{said}{end}b".encode()
+        events = [*decoder.feed(data[:9]), *decoder.feed(data[9:])]
+        assert told(events) == [("a", "a"), ("b", "b")]
+        assert found == ([] if luminance is None else [pytest.approx(luminance)])

@@ -66,8 +66,14 @@ LIGHT = Theme(
 )
 
 OURS = (DARK, LIGHT)
-NAMES = {"venom-dark": "venom-dark", "venom-light": "venom-light", "ansi": "ansi-dark"}
+NAMES = {"auto": "venom-dark", "venom-dark": "venom-dark", "venom-light": "venom-light", "ansi": "ansi-dark"}
 """What the setting VENOM_THEME may say -> the theme's name in Textual."""
+
+
+def theme_name(setting: str, *, light: bool) -> str:
+    """Return the theme's name in Textual for VENOM_THEME, on a terminal whose background is light or not."""
+    return "venom-light" if setting == "auto" and light else NAMES[setting]
+
 
 FALLBACK_VARIABLES = {"busy": "ansi_blue", "rule": "ansi_bright_black", "cursor-row": "ansi_bright_black"}
 """Our own tokens for themes that do not define them."""

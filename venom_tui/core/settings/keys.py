@@ -124,10 +124,10 @@ KEYS: tuple[Key, ...] = (
     Key(
         "VENOM_THEME",
         "text",
-        "venom-dark",
-        "colours; ansi leaves them to the terminal's own palette",
+        "auto",
+        "colours; auto: by the terminal's background, dark where it does not tell; ansi: the terminal's own palette",
         stored=True,
-        choices=("venom-dark", "venom-light", "ansi"),
+        choices=("auto", "venom-dark", "venom-light", "ansi"),
     ),
     Key(
         "VENOM_CHAT_ASIDE",

@@ -23,7 +23,7 @@ from venom_tui.ui.stylesheets import ParsedOnce, stylesheets
 from venom_tui.ui.terminal.app import TerminalApp
 from venom_tui.ui.terminal.environment import over_ssh
 from venom_tui.ui.text import locale_is_utf8, use_ascii
-from venom_tui.ui.theme import FALLBACK_VARIABLES, NAMES, OURS
+from venom_tui.ui.theme import FALLBACK_VARIABLES, OURS, theme_name
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -119,8 +119,12 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self.set_keymap(keymap)
         for theme in OURS:
             self.register_theme(theme)
-        self.theme = NAMES[settings.text("VENOM_THEME")]
+        self.theme = theme_name(settings.text("VENOM_THEME"), light=False)
         self.stylesheet = ParsedOnce(variables=self.get_css_variables())
+
+    def terminal_told_background(self) -> None:
+        """Take the colours that suit the terminal's background, unless others were chosen."""
+        self.theme = theme_name(self.settings.text("VENOM_THEME"), light=self.light_terminal)
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give the tokens of ours to themes that lack them."""
@@ -158,7 +162,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         from venom_tui.ui.app.alarms import watch_limits
 
         self.core = core
-        self.theme = NAMES[core.settings.text("VENOM_THEME")]
+        self.theme = theme_name(core.settings.text("VENOM_THEME"), light=self.light_terminal)
         self._bridge.add(self)
         self._end_alarms = watch_limits(self)
         for listener in self._waiting:
@@ -376,7 +380,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         Raises:
             VenomError: it could not be kept.
         """
-        self.theme = NAMES[name]
+        self.theme = theme_name(name, light=self.light_terminal)
         if self.core is not None:
             await self.core.save_setting("VENOM_THEME", name)
 

@@ -47,6 +47,9 @@ class TerminalApp(App[ResultT]):
         **arguments: those of `textual.app.App`.
     """
 
+    light_terminal = False
+    """Whether the terminal has told that its background is light."""
+
     def __init__(self, *, plain_output: bool = False, ascii_output: bool = False, **arguments: Any) -> None:
         self.plain_output = plain_output
         super().__init__(**arguments)
@@ -104,6 +107,16 @@ class TerminalApp(App[ResultT]):
         """The terminal is gone."""
         if self._running and not self._exit:
             self._quit_signals.begin("hangup")
+
+    def _terminal_background(self, luminance: float) -> None:
+        """The terminal tells how light its background is, 0 to 1."""
+        light = luminance > 0.5
+        if light != self.light_terminal:
+            self.light_terminal = light
+            self.call_later(self.terminal_told_background)
+
+    def terminal_told_background(self) -> None:
+        """Take notice that the terminal's background is another one: `light_terminal`."""
 
     def _terminal_taken_back(self) -> None:
         """The process was stopped and continued."""

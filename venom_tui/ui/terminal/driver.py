@@ -46,6 +46,8 @@ _KITTY_FLAGS = (
     | linux_driver.KITTY_REPORT_ALL_KEYS
     | linux_driver.KITTY_REPORT_ASSOCIATED_TEXT
 )
+_NO_OSC = ("linux", "dumb", "vt52", "vt100", "vt102", "vt220", "")
+"""Terminals (TERM up to the first dash) that may print what they do not know of OSC."""
 _MOUSE_MODES = (1000, 1003, 1015, 1006)
 
 
@@ -80,7 +82,7 @@ class TerminalDriver(LinuxDriver):
         self.output: Output | None = None
         self._tty_in = -1
         self._tty_out = -1
-        self._decoder = KeyDecoder(clock=self._loop.time)
+        self._decoder = KeyDecoder(clock=self._loop.time, background=self._background)
         self._expiry: asyncio.TimerHandle | None = None
         self._reading = False
         self._stopped = False
@@ -107,6 +109,8 @@ class TerminalDriver(LinuxDriver):
         self._size = self._get_terminal_size()
         signal.signal(signal.SIGWINCH, self._on_sigwinch)
         self._enter()
+        if os.environ.get("TERM", "").partition("-")[0] not in _NO_OSC:
+            self.write("\x1b]11;?\x1b\\")  # which background?
         self._loop.add_reader(self._tty_in, self._readable)
         self._reading = True
         if self._must_signal_resume:
@@ -258,6 +262,9 @@ class TerminalDriver(LinuxDriver):
         if self._reading and not self._in_band_window_resize:
             size = Size(*self._get_terminal_size())
             self.send_message(events.Resize(size, size))
+
+    def _background(self, luminance: float) -> None:
+        self._app._terminal_background(luminance)
 
     def _drained(self) -> None:
         self._app._terminal_drained()

@@ -41,6 +41,8 @@ _TOKEN = re.compile(
     r"|[^\x1b]+"
 )
 _STATUS_OK = "\x1b[0n"
+_BACKGROUND = re.compile(r"\x1b\]11;rgba?:([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})/([0-9a-fA-F]{1,4})")
+"""The answer to OSC 11, which asks for the background's colour (xterm's control sequences)."""
 
 SEQUENCE_S = 1.0
 """Seconds that the rest of a sequence may take; what is unfinished then is dropped."""
@@ -58,6 +60,7 @@ class KeyDecoder:
     Args:
         escape_s: seconds after which a lone ESC is the Esc key.
         status_ok: called for each answer to a device status request.
+        background: called with the luminance (0 to 1) of the background when the terminal tells its colour.
         clock: seconds, monotonic.
     """
 
@@ -65,10 +68,12 @@ class KeyDecoder:
         self,
         escape_s: float | None = None,
         status_ok: Callable[[], None] | None = None,
+        background: Callable[[float], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._escape_s = constants.ESCAPE_DELAY if escape_s is None else escape_s
         self._status_ok = status_ok
+        self._background = background
         self._clock = clock
         self._decode = getincrementaldecoder("utf-8")("replace").decode
         self._parser = XTermParser()
@@ -145,6 +150,8 @@ class KeyDecoder:
             if self._status_ok is not None:
                 for _ in range(text.count(_STATUS_OK)):
                     self._status_ok()
+            if self._background is not None and (told := _BACKGROUND.search(text)) is not None:
+                self._background(_luminance(*told.groups()))
             text = _UNASKED.sub("", text)
         for token in _TOKEN.finditer(text):
             if token.lastgroup == "malformed":
@@ -183,6 +190,12 @@ class KeyDecoder:
             return []
         self._parser._timeout_time = 0.0
         return list(self._parser.tick())
+
+
+def _luminance(*parts: str) -> float:
+    """Return how light a colour is, 0 to 1; its parts are hexadecimal, with one to four digits (Rec. 709 weights)."""
+    red, green, blue = (int(part, 16) / float(16 ** len(part) - 1) for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def hand_on(event: events.Key, widget: Widget) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from textual.content import Content
 
 from tests.openai import plain
 from tests.servers import answer, sends, serving
@@ -17,14 +19,14 @@ from venom_tui.ui.screens.chat.aside import WIDTH, Aside, machine_lines, request
 
 GIB = 1024**3
 ANSWER = Message(
-    "1", "s", 2, Role.ASSISTANT, "Paris.", datetime(2026, 1, 1, tzinfo=UTC), MessageState.COMPLETE,
+    "1", "s", 2, Role.ASSISTANT, "Paris.", MessageState.COMPLETE, datetime(2026, 1, 1, tzinfo=UTC),
     model="qwen3:14b", runtime="ollama", finish_reason="stop",
     usage=Usage(prompt_tokens=1200, completion_tokens=300, tokens_per_second=48.2),
     timings=Timings(submit_to_first_token_ms=5000, total_ms=10_000, load_ms=4000, thinking_ms=2000),
 )  # fmt: skip
 
 
-def plain_of(lines: list[object]) -> list[str]:
+def plain_of(lines: Sequence[Content]) -> list[str]:
     return [str(line) for line in lines]
 
 
