@@ -35,7 +35,7 @@ HOSTILE = [
     "\x1b", "\u2028", "\ufeff", "\ud800",
 ]  # fmt: skip
 FORBIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff\ud800-\udfff]"
 )
 
 COLORS = st.sampled_from([None, "red", "#102030", "color(200)", "bright_blue", "default"])

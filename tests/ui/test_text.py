@@ -103,7 +103,7 @@ def test_ascii_signs_are_ascii_and_as_wide() -> None:
 
 
 def test_clean_takes_what_drives_a_terminal() -> None:
-    assert text.clean("a\x1b[31mb\x9bc\u202ed\u2066e\x7ff\ufeff\n") == "a[31mbcdef"
+    assert text.clean("a\x1b[31mb\x9bc\u202ed\u2066\u206fe\x7ff\ufeff\n") == "a[31mbcdef"
     assert text.clean("naïve 日本語 👩‍👩‍👧") == "naïve 日本語 👩‍👩‍👧"
 
 

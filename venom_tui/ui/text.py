@@ -13,7 +13,7 @@ from functools import lru_cache
 from rich.cells import cell_len, split_graphemes
 from textual.content import Content
 
-_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+_HARMFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff]")
 
 GIB = 1024**3
 MIB = 1024**2

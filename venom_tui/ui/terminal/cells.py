@@ -27,7 +27,7 @@ _PLAIN = re.compile(
 
 # Never sent to the terminal, whatever a widget holds: C0, DEL, C1, surrogates, line separators, bidi controls.
 _HARMFUL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f\ufeff]"
 )
 
 # Clusters whose width terminals disagree on: joined, with a presentation selector, flags, skin tones, keycaps, spacing

@@ -27,7 +27,7 @@ def lines(text: str, width: int = 40) -> list[str]:
 
 
 def is_harmless(text: str) -> bool:
-    bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+    bidi = "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u206a\u206b\u206c\u206d\u206e\u206f"
     return not any(ord(c) < 32 or 127 <= ord(c) < 160 or c in bidi for c in text)
 
 
@@ -171,3 +171,8 @@ def test_ascii() -> None:
     shown = lines("- a\n- [ ] b\n\n> c\n\n| a | b |\n|--|--|\n| c | d |\n\n---\n\n```\nx\n```\n")
     assert all(line.isascii() for line in shown)
     assert shown[:2] == ["  - a", "  [ ] b"]
+
+
+def test_the_language_of_a_block_of_code_is_outside_text_too() -> None:
+    (row,) = [row for row in drawn("```\x1b[31mpy\u202e\u206f\nx = 1\n```") if "x = 1" in row.text]
+    assert "[31mpy" in row.text and is_harmless(row.text)

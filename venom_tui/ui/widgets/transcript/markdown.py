@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 
-from venom_tui.ui.text import signs
+from venom_tui.ui.text import clean, signs
 from venom_tui.ui.widgets.transcript.highlight import highlighted
 from venom_tui.ui.widgets.transcript.inline import Inline, Part, fold, wrap
 from venom_tui.ui.widgets.transcript.rows import CODE_BACKGROUND, Pen, Row
@@ -212,7 +212,7 @@ class _Drawing:
         return True
 
     def _code(self, token: Token, first: Lead, rest: Lead, prefix: str) -> list[Row]:
-        language = next(iter(token.info.split()), "")
+        language = next(iter(clean(token.info).split()), "")
         edge = (f"{signs().bar} ", f"$rule{CODE_BACKGROUND}")
         code = token.content.removesuffix("\n").expandtabs(4)
         text = Inline(highlighted(code, language, CODE_BACKGROUND))
