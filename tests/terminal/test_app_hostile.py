@@ -23,6 +23,7 @@ SHOWN = "[/x][@click=app.quit]x[/][b][/]"
 _OURS = re.compile(
     rb"\x1b\[[0-9;]*[mHC]|\x1b\[[0-9]+[ML]|\x1b\[[0-9]*(?:;[0-9]*)?r"  # the display
     rb"|\x1b\[\?(?:1049|1000|1003|1015|1006|1016|25|1004|2004|2026|2048|7)[hl]|\x1b\[\?(?:2026|2048)\$p"  # the driver
+    rb"|\x1b\]11;\?\x1b\\"  # its question for the background
     rb"|\x1b\[[<>][0-9]*u|\x1b\]22;[a-z-]*\x07"  # keys; the mouse's pointer
 )
 """The sequences that the program itself writes."""

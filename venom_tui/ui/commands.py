@@ -10,7 +10,6 @@ from textual.binding import Binding
 from textual.content import Content
 from textual.dom import DOMNode
 
-from venom_tui.core.errors import VenomError
 from venom_tui.ui.dialogs.help import room_title
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.theme import NAMES
@@ -102,11 +101,3 @@ def _commands(app: VenomApp) -> Iterator[Command]:
 
 def _is_left_out(binding_id: str) -> bool:
     return binding_id in _NOT_OFFERED or binding_id in _MOVES or binding_id.partition(".")[0] in _MOVES
-
-
-async def change_theme(app: VenomApp, name: str) -> None:
-    """Change the colours; a choice that cannot be kept is said."""
-    try:
-        await app.choose_theme(name)
-    except VenomError as failure:
-        app.complain(failure)

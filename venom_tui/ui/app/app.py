@@ -13,6 +13,7 @@ from textual.widgets import Input, TextArea
 
 from venom_tui.core.errors import UsageError, VenomError
 from venom_tui.ui.app.bindings import APP_BINDINGS
+from venom_tui.ui.app.colours import ColouredApp
 from venom_tui.ui.app.core_life import CoreLife
 from venom_tui.ui.app.headline import Headline
 from venom_tui.ui.app.keymap import read_keymap, unknown_ids
@@ -20,10 +21,8 @@ from venom_tui.ui.bridge import Bridge
 from venom_tui.ui.screens.chat.screen import ChatScreen
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.stylesheets import ParsedOnce, stylesheets
-from venom_tui.ui.terminal.app import TerminalApp
 from venom_tui.ui.terminal.environment import over_ssh
 from venom_tui.ui.text import locale_is_utf8, use_ascii
-from venom_tui.ui.theme import FALLBACK_VARIABLES, OURS, theme_name
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def _runtimes() -> Screen[None]:
     return RuntimesScreen()
 
 
-class VenomApp(TerminalApp[None], inherit_bindings=False):
+class VenomApp(ColouredApp, inherit_bindings=False):
     """The cockpit. `failure` holds, after the end, why the core could not be opened."""
 
     TITLE = "venom-tui"
@@ -117,18 +116,8 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         self._copied = ""
         self._given_keymap = keymap
         self.set_keymap(keymap)
-        for theme in OURS:
-            self.register_theme(theme)
-        self.theme = theme_name(settings.text("VENOM_THEME"), light=False)
+        self.wear(settings.text("VENOM_THEME"))
         self.stylesheet = ParsedOnce(variables=self.get_css_variables())
-
-    def terminal_told_background(self) -> None:
-        """Take the colours that suit the terminal's background, unless others were chosen."""
-        self.theme = theme_name(self.settings.text("VENOM_THEME"), light=self.light_terminal)
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        """Give the tokens of ours to themes that lack them."""
-        return FALLBACK_VARIABLES
 
     # ------------------------------------------------------------------ the core
 
@@ -162,7 +151,7 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         from venom_tui.ui.app.alarms import watch_limits
 
         self.core = core
-        self.theme = theme_name(core.settings.text("VENOM_THEME"), light=self.light_terminal)
+        self.wear(core.settings.text("VENOM_THEME"))
         self._bridge.add(self)
         self._end_alarms = watch_limits(self)
         for listener in self._waiting:
@@ -367,22 +356,6 @@ class VenomApp(TerminalApp[None], inherit_bindings=False):
         from venom_tui.ui.app.pulls import ask_to_pull
 
         ask_to_pull(self, name, provider)
-
-    def action_theme(self, name: str) -> None:
-        """Change the colours."""
-        from venom_tui.ui.commands import change_theme
-
-        start(self, lambda: change_theme(self, name), group="theme", exclusive=True)
-
-    async def choose_theme(self, name: str) -> None:
-        """Change the colours and keep the choice.
-
-        Raises:
-            VenomError: it could not be kept.
-        """
-        self.theme = theme_name(name, light=self.light_terminal)
-        if self.core is not None:
-            await self.core.save_setting("VENOM_THEME", name)
 
     def action_toggle_mouse(self) -> None:
         """Leave the mouse to the terminal, or take it back."""
