@@ -190,14 +190,16 @@ async def test_a_full_queue_is_told_and_changes_nothing(ollama: OllamaFactory, t
         httpx.AsyncClient(timeout=60, trust_env=False) as other,
     ):
         await core.models.activate(ONE)
-        body = {"model": ONE, "messages": [{"role": "user", "content": COUNTING}], "options": {"temperature": 0}}
+        endless = {"type": "array", "items": {"type": "integer"}, "minItems": 300}
+        body = {"model": ONE, "messages": [{"role": "user", "content": COUNTING}], "format": endless}
         async with other.stream("POST", f"{server.url}/api/chat", json=body) as answer:
             async for _ in answer.aiter_bytes():
                 break
             waiting = [
                 asyncio.create_task(other.post(f"{server.url}/api/generate", json={"model": TWO})) for _ in range(4)
             ]
-            await asyncio.sleep(1)
+            first, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            assert {task.result().status_code for task in first} == {503}, "the queue is full"
             with pytest.raises(RuntimeFailure, match=r"busy|maximum pending") as caught:
                 async with asyncio.timeout(20):
                     await core.models.activate(TWO, yes=True, force=True)

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 async def test_a_version_with_a_template_of_its_own(tmp_path: Path, ollama: OllamaFactory) -> None:
     async with ollama() as server, open_core(tmp_path, OLLAMA_HOST=server.url) as core:
         await core.runtimes.settled(10)
-        base = next(one for one in core.runtimes.models() if one.runtime == "ollama")
+        base = next(one for one in core.runtimes.models() if one.name == "plain:135m")
         plain = await core.versions.register("plain", base.name, "ollama", parameters={"max_tokens": "8"})
         shouted = await core.versions.register(
             "shouted", base.name, "ollama", parameters={"max_tokens": "8"}, template="HELLO {{ .Prompt }}"
