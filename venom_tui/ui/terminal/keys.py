@@ -198,6 +198,31 @@ def _luminance(*parts: str) -> float:
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
+class TypingGoesOn(Widget):
+    """A widget in which nothing is typed: text that means nothing here goes to where one writes, with the focus.
+
+    It is decided as the key comes, so that all that follows is there in its order.
+    """
+
+    def typed_into(self) -> Widget | None:
+        """Return where one writes."""
+        return None
+
+    def _forward_event(self, event: events.Event) -> None:
+        target = self.typed_into() if self._is_text(event) else None
+        if target is None:
+            super()._forward_event(event)
+        else:
+            self.screen.set_focus(target)
+            target._forward_event(event)
+
+    def _is_text(self, event: events.Event) -> bool:
+        if isinstance(event, events.Key):
+            text = event.character if event.is_printable else None
+            return bool(text and text.strip()) and event.key not in self.screen.active_bindings
+        return isinstance(event, events.Paste)
+
+
 def hand_on(event: events.Key, widget: Widget) -> None:
     """Let another widget read a key, as if it had had the focus when the key was pressed."""
     widget._forward_event(events.Key(event.key, event.character))

@@ -6,13 +6,16 @@ from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.widget import Widget
 
+from venom_tui.ui.terminal.keys import TypingGoesOn
 from venom_tui.ui.widgets.key_order import act_in_order
+from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.widgets.transcript import Transcript
 
 
-class ChatTranscript(Transcript):
-    """A transcript of which the messages can be copied and asked for again."""
+class ChatTranscript(Transcript, TypingGoesOn):
+    """A transcript of which the messages can be copied and asked for again. What is no verb here is for the prompt."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "screen.regenerate", "Again", id="transcript.again", tooltip="Ask for the last answer again"),
@@ -70,6 +73,15 @@ class ChatTranscript(Transcript):
         ),
     ]
 
+    def typed_into(self) -> Widget | None:
+        """Return the prompt."""
+        return self.screen.query(Prompt).first() if self.screen.query(Prompt) else None
+
     async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys: what is typed behind `i` belongs to the prompt."""
-        await act_in_order(self, event)
+        """Act in the order of the keys."""
+        if isinstance(self.app.focused, Prompt):
+            # It was pressed before the one that went to the prompt: no text, and no verb any more.
+            event.stop()
+            event.prevent_default()
+        else:
+            await act_in_order(self, event)
