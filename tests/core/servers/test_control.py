@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
@@ -169,6 +170,36 @@ async def test_a_start_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
         await core.operations.cancel(operation.id)
         assert start_time(server.pid) is None
         await until(core, ServerState.STOPPED)
+
+
+async def test_a_start_that_is_cancelled_before_its_process_is_there_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(tmp_path, free_port(), "--after", "300")
+    begins, goes_on, has_begun = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(wanted: Wanted) -> tuple[Record, bool]:
+        begins.set()
+        goes_on.wait(60)
+        try:
+            return spawn(wanted)
+        finally:
+            has_begun.set()
+
+    monkeypatch.setattr("venom_tui.core.servers.performers.spawn", slow)
+    async with opened(tmp_path) as core:
+        operation = await core.servers.start("box")
+        assert await asyncio.to_thread(begins.wait, 60)
+        cancelling = asyncio.create_task(core.operations.cancel(operation.id))
+        await asyncio.sleep(0)
+        goes_on.set()
+        assert (await cancelling).state is OperationState.CANCELLED
+        assert await asyncio.to_thread(has_begun.wait, 60)
+        record = read_record(tmp_path / "data" / "servers", "box")
+        assert record is not None and record.server is not None
+        assert start_time(record.server.pid) is None
+        await core.servers.look()
+        assert server_of(core).state is ServerState.STOPPED
 
 
 async def test_stop_ends_what_is_still_starting(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ case "$verb" in
          printf 'InvocationID=%s\\nLoadState=%s\\n' "$(cat "$HERE/invocation" 2>/dev/null)" "$(cat "$HERE/load")";;
 esac
 """
+SLOW = SYSTEMCTL.replace("echo active >", "echo activating >").replace('/invocation";;', '/invocation"; exec sleep 60;;')
 JOURNALCTL = """#!/bin/sh
 echo "journalctl $@" >> "$HERE/asked"
 printf 'INFO first\\ntorch.OutOfMemoryError: CUDA out of memory.\\n'
@@ -98,6 +100,36 @@ async def test_a_unit_that_fails_says_why(tmp_path: Path, system: Path) -> None:
         assert refused.error.startswith("systemd did not start box.service.")
         assert "Access denied" in refused.server_message
         assert "user_unit" in refused.hint
+
+
+async def until_it_activates(system: Path) -> None:
+    run = system / "invocation"
+    async with asyncio.timeout(30):
+        while not run.exists() or not run.read_text():  # noqa: ASYNC110 (nothing tells of it)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_start_that_is_cancelled_while_systemd_works_stops_the_unit(tmp_path: Path, system: Path) -> None:
+    with_unit(tmp_path, f"http://127.0.0.1:{free_port()}")
+    (system / "systemctl").write_text(SLOW)
+    async with opened(tmp_path) as core:
+        operation = await core.servers.start("box")
+        await until_it_activates(system)
+        assert (await core.operations.cancel(operation.id)).state is OperationState.CANCELLED
+        assert (system / "state").read_text() == "inactive\n"
+        assert read_record(tmp_path / "data" / "servers", "box") is None
+
+
+async def test_a_unit_whose_start_goes_on_without_venom_tui_is_ours(tmp_path: Path, system: Path) -> None:
+    with_unit(tmp_path, f"http://127.0.0.1:{free_port()}")
+    (system / "systemctl").write_text(SLOW)
+    async with opened(tmp_path) as core:
+        await core.servers.start("box")
+        await until_it_activates(system)
+    assert (system / "state").read_text() == "activating\n"
+    record = read_record(tmp_path / "data" / "servers", "box")
+    assert record is not None
+    assert record.invocation == (system / "invocation").read_text().strip()
 
 
 async def test_a_unit_that_is_not_there_and_no_systemd(

@@ -36,6 +36,8 @@ _EVERY_S = 0.5
 _TAIL = 200
 _PORTS = 3
 _AGAIN = "starts again"
+_DOWN = ("inactive", "failed", "deactivating")
+"""States of a unit that nobody runs: what runs after our start is ours to stop."""
 _ROOT = str(Path(__file__).resolve().parents[3])
 
 
@@ -100,7 +102,7 @@ class Performers:
         self, table: RuntimeTable, control: ControlTable, utilization: float | None, progress: Progress
     ) -> None:
         progress.update(message=f"{table.name} starts its program")
-        record, new = await self._spawned(table, control, utilization)
+        record, new = await self._spawned(table, control, utilization, progress)
         pid = 0 if record.server is None else record.server.pid
         progress.log(f"{'started' if new else 'runs already'}: process {pid}")
         progress.log(" ".join(record.command))
@@ -117,17 +119,28 @@ class Performers:
             raise
 
     async def _spawned(
-        self, table: RuntimeTable, control: ControlTable, utilization: float | None
+        self, table: RuntimeTable, control: ControlTable, utilization: float | None, progress: Progress
     ) -> tuple[Record, bool]:
         for attempt in range(_PORTS):
             wanted = await asyncio.to_thread(self._wanted, table, control, utilization)
             try:
-                return await asyncio.to_thread(spawn, wanted)
+                return await self._begun(wanted, progress)
             except PortTaken:
                 if table.url or attempt == _PORTS - 1:
                     raise
                 await asyncio.to_thread(choose_again, self._settings.data_dir, table.name)
         raise AssertionError
+
+    async def _begun(self, wanted: Wanted, progress: Progress) -> tuple[Record, bool]:
+        """Begin a server; where that is given up meanwhile, return only when what was begun has ended again."""
+        begins = asyncio.ensure_future(asyncio.to_thread(spawn, wanted))
+        begins.add_done_callback(lambda task: task.cancelled() or task.exception())  # told below, where one still waits
+        try:
+            return await asyncio.shield(begins)
+        except asyncio.CancelledError:
+            if progress.given_up and await _has_begun(begins):
+                await self._give_up(wanted.name, progress)
+            raise
 
     def _wanted(self, table: RuntimeTable, control: ControlTable, utilization: float | None) -> Wanted:
         url = url_of(table, self._settings)
@@ -145,14 +158,23 @@ class Performers:
         unit = unit_of(control)
         before = await units.look(unit)
         progress.update(message=f"systemd starts {unit.name}")
-        await units.order(unit, "start", self._settings.float("VENOM_START_TIMEOUT_S"))
-        after = await units.look(unit)
-        if after.invocation and after.invocation != before.invocation:
-            await asyncio.to_thread(self._note_unit, table, unit, after)
         try:
+            try:
+                await units.order(unit, "start", self._settings.float("VENOM_START_TIMEOUT_S"))
+            finally:
+                # Whether or not we waited for its end: systemd goes on with what it was told, and that run is ours.
+                after = await units.look(unit)
+                if after.invocation and after.invocation != before.invocation:
+                    await asyncio.to_thread(self._note_unit, table, unit, after)
             await self._until_ready(table, progress, unit)
         except TimeoutError:
             raise self._late(table.name, await units.log(unit, _TAIL), unit.name) from None
+        except asyncio.CancelledError:
+            if progress.given_up and before.active in _DOWN:
+                progress.log("is stopped again")
+                await units.order(unit, "stop")
+                await asyncio.to_thread(forget, self.folder, table.name)
+            raise
 
     def _note_unit(self, table: RuntimeTable, unit: units.Unit, state: units.UnitState) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
@@ -263,6 +285,16 @@ class Performers:
             await self.stop(arguments, progress)
             progress.log(_AGAIN)
         await self.start(arguments, progress)
+
+
+async def _has_begun(begins: asyncio.Future[tuple[Record, bool]]) -> bool:
+    """Wait for a thread that cannot be cancelled, however often its waiter is; return whether it began a server."""
+    while not begins.done():
+        try:
+            await asyncio.wait({begins})
+        except asyncio.CancelledError:
+            continue
+    return not begins.cancelled() and begins.exception() is None
 
 
 def _ready(runtime: Runtime) -> bool:
