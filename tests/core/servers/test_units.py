@@ -28,7 +28,9 @@ case "$verb" in
          printf 'InvocationID=%s\\nLoadState=%s\\n' "$(cat "$HERE/invocation" 2>/dev/null)" "$(cat "$HERE/load")";;
 esac
 """
-SLOW = SYSTEMCTL.replace("echo active >", "echo activating >").replace('/invocation";;', '/invocation"; exec sleep 60;;')
+SLOW = SYSTEMCTL.replace("echo active >", "echo activating >").replace(
+    '/invocation";;', '/invocation"; exec sleep 60;;'
+)
 JOURNALCTL = """#!/bin/sh
 echo "journalctl $@" >> "$HERE/asked"
 printf 'INFO first\\ntorch.OutOfMemoryError: CUDA out of memory.\\n'
