@@ -17,9 +17,9 @@ from tests.ollama import FakeOllama, says
 from tests.openai import plain
 from tests.servers import Exchange, answer, head, sends, serving
 from venom_tui.core.core import Core
-from venom_tui.core.errors import ModelInUse, NotFound, OperationRefused, ReadOnly, UsageError
+from venom_tui.core.errors import ModelInUse, ModelNotFound, NotFound, OperationRefused, ReadOnly, UsageError
 from venom_tui.core.models.versions.figures import differences, figures, periods
-from venom_tui.core.store.versions import Activation
+from venom_tui.core.store.versions import Activation, VersionStore
 from venom_tui.core.types.fit import EstimateRecord
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.version import Difference, ModelVersion, VersionFigures
@@ -94,6 +94,54 @@ async def test_activated_and_rolled_back(tmp_path: Path) -> None:
         await versions.remove("hot")
         with pytest.raises(NotFound):
             await versions.get("hot")
+
+
+async def test_the_way_back_leads_over_versions_that_were_removed(tmp_path: Path) -> None:
+    async with with_server(tmp_path) as core:
+        versions, saved = core.versions, GenerationParameters(temperature=0.7)
+        await core.models.set_parameters("base", "box", {"temperature": "0.7"})
+        for name, temperature in (("first", "0.5"), ("second", "0.9"), ("third", "1.1")):
+            await versions.register(name, "base", parameters={"temperature": temperature})
+            await versions.activate(name)
+        await versions.remove("second")
+        back = await versions.roll_back()
+        assert back is not None and back.name == "first"
+        assert await core.models.parameters("base", "box") == GenerationParameters(temperature=0.5)
+        await versions.activate("third")
+        await versions.remove("first")
+        assert await versions.roll_back() is None
+        assert await core.models.parameters("base", "box") == saved, "as it was before any version of it"
+        with pytest.raises(OperationRefused, match="nothing to go back to"):
+            await versions.roll_back()
+
+
+async def test_a_version_that_was_removed_with_its_model_leaves_the_base_models_parameters(tmp_path: Path) -> None:
+    async with with_server(tmp_path) as core:
+        await core.models.set_parameters("base", "box", {"temperature": "0.7"})
+        store = VersionStore(core.database)
+        await store.save(replace(COOL, name="tuned", made="venom-tuned:latest"))
+        await store.activated(Activation("box", "base", "tuned", T, GenerationParameters()))
+        await core.versions.register("hot", "base", parameters={"temperature": "1.5"})
+        await core.versions.activate("hot")
+        await core.versions.remove("tuned")
+        assert await core.versions.roll_back() is None
+        assert await core.models.parameters("base", "box") == GenerationParameters(temperature=0.7)
+
+
+async def test_a_way_back_that_is_refused_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with with_server(tmp_path) as core:
+        for name, temperature in (("first", "0.5"), ("second", "0.9")):
+            await core.versions.register(name, "base", parameters={"temperature": temperature})
+            await core.versions.activate(name)
+
+        async def refuse(*_: object) -> None:
+            raise ModelNotFound("box has no model base.")
+
+        monkeypatch.setattr(core.models, "choose", refuse)
+        with pytest.raises(ModelNotFound):
+            await core.versions.roll_back()
+        assert await core.models.parameters("base", "box") == GenerationParameters(temperature=0.9)
+        assert [one.name for one in await core.versions.list() if one.active] == ["second"]
 
 
 async def test_what_is_refused(tmp_path: Path) -> None:

@@ -76,11 +76,13 @@ class VersionStore:
 
         await self._database.write(write)
 
-    async def remove(self, name: str) -> None:
-        """Remove a version; when it was active stays written."""
+    async def remove(self, version: ModelVersion) -> None:
+        """Remove a version; when it was active stays written. Nobody goes back over one whose model goes with it."""
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.execute("DELETE FROM model_versions WHERE name = ?", (name,))
+            await db.execute("DELETE FROM model_versions WHERE name = ?", (version.name,))
+            if version.made:
+                await db.execute("UPDATE model_activations SET undone = 1 WHERE version = ?", (version.name,))
 
         await self._database.write(write)
 
@@ -113,11 +115,13 @@ class VersionStore:
 
         await self._database.write(write)
 
-    async def taken_back(self, last: Activation, back: str, at: datetime) -> None:
-        """Write that an activation was taken back, and what is active since; "" for the base model itself."""
+    async def taken_back(self, taken: Sequence[Activation], back: str, at: datetime) -> None:
+        """Write that activations of a model were taken back, and what is active since; "" for the base model itself."""
+        last = taken[0]
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.execute("UPDATE model_activations SET undone = 1 WHERE number = ?", (last.number,))
+            for one in taken:
+                await db.execute("UPDATE model_activations SET undone = 1 WHERE number = ?", (one.number,))
             await db.execute(
                 "INSERT INTO model_activations (runtime, model, version, at, parameters, undone) "
                 "VALUES (?, ?, ?, ?, '{}', 1)",

@@ -186,17 +186,24 @@ class VersionService:
                 "There is nothing to go back to: no version was made active.",
                 hint="`models versions activate` makes one.",
             )
-        last = done[-1]
         known = {one.name: one for one in await self._store.all()}
-        left = known.get(last.version)
-        if left is not None:
-            await self._saved.save_parameters(left.runtime, left.answers, last.parameters)
-        earlier = [one for one in done[:-1] if (one.runtime, one.model) == (last.runtime, last.model)]
-        back = known.get(earlier[-1].version) if earlier else None
+        last = done.pop()
+        earlier = [one for one in done if (one.runtime, one.model) == (last.runtime, last.model)]
+        taken = [last]
+        while earlier and earlier[-1].version not in known:
+            taken.append(earlier.pop())  # a version that was removed: what was before it is gone back to
+        back = known[earlier[-1].version] if earlier else None
+        # First what can be refused: a version that stays active keeps its parameters.
         await self._models.choose(last.model if back is None else back.answers, last.runtime)
+        kept: dict[str, GenerationParameters] = {}
+        for one in taken:  # the oldest is the last one: its parameters are those from before all of them
+            version = known.get(one.version)
+            kept[one.model if version is None else version.answers] = one.parameters
         if back is not None:
-            await self._saved.save_parameters(back.runtime, back.answers, back.parameters)
-        await self._store.taken_back(last, "" if back is None else back.name, datetime.now(UTC))
+            kept[back.answers] = back.parameters
+        for answers, parameters in kept.items():
+            await self._saved.save_parameters(last.runtime, answers, parameters)
+        await self._store.taken_back(taken, "" if back is None else back.name, datetime.now(UTC))
         return None if back is None else replace(back, active=True)
 
     async def remove(self, name: str) -> ModelVersion:
@@ -217,7 +224,7 @@ class VersionService:
             if any(one.name == version.made for one in runtime.models()):
                 await runtime.client.delete(version.made)
             await self._runtimes.look(version.runtime)
-        await self._store.remove(name)
+        await self._store.remove(version)
         return version
 
     async def figures(self, version: ModelVersion) -> VersionFigures:
