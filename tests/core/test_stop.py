@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.core.operations.sharing import venoms
 from tests.core.servers.support import beside, cleaned, configure, ended, opened, server_of
 from tests.core.support import settings_for
 from tests.ollama import FakeOllama
@@ -89,6 +90,58 @@ async def test_a_model_that_does_not_leave_is_named(tmp_path: Path, monkeypatch:
         assert report.stopped == ()
         assert len(report.failed) == 1
         assert report.failed[0].startswith("ours:1b @ o: ours:1b has not left")
+
+
+async def test_what_somebody_does_while_others_leave_counts(tmp_path: Path) -> None:
+    fake = FakeOllama(models={"one:1b": {}, "two:1b": {}})
+    config = tmp_path / "config"
+    config.mkdir()
+    async with serving(fake) as server:
+        (config / "config.toml").write_text(f'[runtimes.o]\nurl = "{server.url}"\nkind = "ollama"\n')
+        async with opened(tmp_path) as core:
+            await core.runtimes.settled(10)
+            for name in fake.models:
+                await core.runtimes.prepare(await core.models.find(name))
+        fake.loaded = _Pinning(fake.loaded)
+        report = await stop(settings_for(tmp_path))
+        (stays,) = fake.loaded
+        assert report.spared == (f"{stays} @ o was pinned by somebody else; it stays.",)
+        assert len(report.stopped) == 1
+        assert not report.failed
+
+
+async def test_a_background_that_does_not_answer_is_named_and_the_rest_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("venom_tui.core.operations.sharing._ANSWER_LIMIT_S", 0.3)
+
+    async def hangs(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr("venom_tui.core.operations.sharing.Sharing.asked", hangs)
+    configure(tmp_path, free_port())
+    async with opened(tmp_path) as core:
+        await ended(core, await core.servers.start("box"))
+        pid = server_of(core).pid
+    async with venoms(tmp_path / "data", "a", "b") as (a, b):
+        operation = await a.pull("m", waiting=True)
+        assert await b.runner.adopt(operation.id)
+        await b.works.until_begun("m")
+        report = await stop(settings_for(tmp_path))
+        assert len(report.failed) == 1
+        assert report.failed[0].startswith("The venom-tui that runs the pull of m did not answer within 0.3 s.")
+        assert report.stopped == (f"box (process {pid}) was ended.",)
+        assert not report.interrupted
+
+
+class _Pinning(dict[str, dict[str, object]]):
+    """Rows of which all others are pinned by somebody as soon as one leaves."""
+
+    def pop(self, *arguments: object) -> None:  # type: ignore[override]
+        """Take it out."""
+        super().pop(*arguments)  # type: ignore[call-overload]
+        for row in self.values():
+            row["expires_at"] = "2318-01-01T00:00:00Z"
 
 
 class _Stubborn(dict[str, dict[str, object]]):

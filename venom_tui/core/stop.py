@@ -30,7 +30,7 @@ from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.servers.ours import end_all
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.database import Database
-from venom_tui.core.store.held import HeldStore
+from venom_tui.core.store.held import HeldStore, Mark
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.operation import Operation
@@ -67,7 +67,6 @@ async def stop(settings: Settings) -> StopReport:
 
     Raises:
         StoreError: the database cannot be used.
-        OperationRefused: a process without a terminal does not answer.
         UsageError: config.toml is wrong.
     """
     stopped: list[str] = []
@@ -76,10 +75,10 @@ async def stop(settings: Settings) -> StopReport:
     interrupted: list[Operation] = []
     if (settings.data_dir / "venom.db").exists():
         async with background(settings) as operations:
-            interrupted = await operations.stop_background()
+            interrupted, silent = await operations.stop_background()
             ended, alive = await end_all(folder_of(settings.data_dir))
             stopped += ended
-            failed += alive
+            failed += [*silent, *alive]
             await _unload_ours(settings, operations, stopped, failed, spared)
     found = await asyncio.to_thread(workers)
     return StopReport(
@@ -110,25 +109,43 @@ async def _unload_ours(
             if endpoint in asked and one.state is RuntimeState.BUSY
         ]
         held = [
-            (one, known[one.endpoint, one.name])
+            (one.runtime, key)
             for one in runtimes.loaded()
-            if (one.endpoint, one.name) in known and one.kind in _UNLOADS
+            if (key := (one.endpoint, one.name)) in known and one.kind in _UNLOADS
         ]
-        begun = await _begun(settings, [one for one, _ in held]) if held else {}
-        for model, mark in held:
+        for runtime_id, key in held:
+            # Those before it may have taken minutes to leave: what somebody did with this one meanwhile counts.
+            await runtimes.look(runtime_id)
+            mark = (await marks.all()).get(key)
+            model = next((one for one in runtimes.loaded() if (one.endpoint, one.name) == key), None)
+            if model is None or mark is None:
+                continue
             before = len(failed)
-            title = f"{model.name} @ {model.runtime}"
-            since = begun.get((model.runtime, model.name))
-            if since is not None and since > mark.at + _CLOCK:
-                spared.append(f"{title} was loaded again by somebody else; it stays.")
-            elif model.pinned and not mark.pinned:
-                spared.append(f"{title} was pinned by somebody else; it stays.")
-            elif mark.loaded:
-                await _unload(runtimes, model, title, stopped, failed)
-            elif model.pinned:
-                await _unpin(runtimes, model, title, stopped, failed)
+            await _let_go(settings, runtimes, model, mark, stopped, failed, spared)
             if len(failed) == before:
                 await marks.put(replace(mark, loaded=False, pinned=False))
+
+
+async def _let_go(
+    settings: Settings,
+    runtimes: LlmServerController,
+    model: LoadedModel,
+    mark: Mark,
+    stopped: list[str],
+    failed: list[str],
+    spared: list[str],
+) -> None:
+    """Unload a model, or take back its pin, as far as that is ours by now."""
+    title = f"{model.name} @ {model.runtime}"
+    since = (await _begun(settings, [model])).get((model.runtime, model.name))
+    if since is not None and since > mark.at + _CLOCK:
+        spared.append(f"{title} was loaded again by somebody else; it stays.")
+    elif model.pinned and not mark.pinned:
+        spared.append(f"{title} was pinned by somebody else; it stays.")
+    elif mark.loaded:
+        await _unload(runtimes, model, title, stopped, failed)
+    elif model.pinned:
+        await _unpin(runtimes, model, title, stopped, failed)
 
 
 async def _unpin(

@@ -284,8 +284,20 @@ async def test_the_background_is_ended(tmp_path: Path) -> None:
         assert await b.runner.adopt(operation.id)
         await b.works.until_begun("m")
         await b.until("m", S.RUNNING)
-        assert [one.state for one in await a.runner.stop_background()] == [S.INTERRUPTED]
+        ended, silent = await a.runner.stop_background()
+        assert ([one.state for one in ended], silent) == ([S.INTERRUPTED], [])
         assert not b.runner.running()
+
+
+async def test_what_the_user_paused_is_not_stopped_again(tmp_path: Path) -> None:
+    async with venoms(tmp_path, "a", "b") as (a, b):
+        operation = await a.pull("m", waiting=True)
+        assert await b.runner.adopt(operation.id)
+        await b.works.until_begun("m")
+        paused = await a.runner.pause(operation.id)
+        assert (paused.state, paused.background) == (S.PAUSED, True)
+        assert await a.runner.stop_background() == ([], [])
+        assert (await a.runner.get(operation.id)).state is S.PAUSED
 
 
 async def put(venom: Venom, owner: Owner, name: str = "m") -> Operation:

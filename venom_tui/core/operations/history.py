@@ -17,6 +17,7 @@ from venom_tui.core.types.operation import Operation, OperationState
 
 # Inside the class `list` is the method.
 Operations: TypeAlias = list[Operation]
+Sentences: TypeAlias = list[str]
 
 _SILENCE_LIMIT = timedelta(hours=24)
 """After that long without a heartbeat an operation of another machine counts as dead; clocks may differ by hours."""

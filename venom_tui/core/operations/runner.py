@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 from venom_tui.core.errors import Interrupted
 from venom_tui.core.events import EventBus
 from venom_tui.core.operations.handover import HandOver, Spawn
-from venom_tui.core.operations.history import History, Operations
+from venom_tui.core.operations.history import History, Operations, Sentences
 from venom_tui.core.operations.progress import Progress
 from venom_tui.core.operations.running import Kind, Running
 from venom_tui.core.operations.runs import Runs
@@ -276,8 +276,8 @@ class OperationRunner:
         """Wait until an operation that was left to another process is that one's; False when nobody took it."""
         return await self._hand_over.adopted(operation_id, limit_s)
 
-    async def stop_background(self) -> Operations:
-        """End what processes without a terminal run, to be resumed some time; return what was ended."""
+    async def stop_background(self) -> tuple[Operations, Sentences]:
+        """End what processes without a terminal run; return what was ended, and why anything goes on."""
         return await self._sharing.stop_background()
 
     async def recover(self) -> int:

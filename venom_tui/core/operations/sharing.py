@@ -206,10 +206,24 @@ class Sharing:
             running.progress.log("ended by `venom-tui stop`")
         await self._runs.stop(running, ending)
 
-    async def stop_background(self) -> list[Operation]:
-        """End what processes without a terminal run, to be resumed some time; return what was ended."""
+    async def stop_background(self) -> tuple[list[Operation], list[str]]:
+        """End what processes without a terminal run, to be resumed some time.
+
+        Returns:
+            What was ended, and why anything goes on, a sentence for each.
+        """
         found = [one for one in await self._history.look(await self._store.open_ones()) if one.background]
-        return [await self._stop(one.id, Request.STOP) for one in found if not one.state.final and not one.host]
+        running = [one for one in found if not (one.state.final or one.state is _S.PAUSED or one.host)]
+        # All at once: who does not answer holds up nobody else's end.
+        results = await asyncio.gather(*(self._interrupted(one.id) for one in running))
+        return [one for one, _ in results if one is not None], [why for _, why in results if why]
+
+    async def _interrupted(self, operation_id: str) -> tuple[Operation | None, str]:
+        try:
+            ended = await self._stop(operation_id, Request.STOP)
+        except OperationRefused as failure:
+            return None, f"{failure.message} {failure.hint}".strip()
+        return (ended if ended.state is _S.INTERRUPTED else None), ""
 
     # ------------------------------------------------------------------ gone on with
 

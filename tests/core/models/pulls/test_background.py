@@ -159,7 +159,7 @@ async def test_the_background_is_stopped(tmp_path: Path, repository: Repository)
             operation = await core.models.pull("org/big", waiting=True)
             await core.start_background([operation.id])
             assert await core.operations.adopted(operation.id)
-            (stopped,) = await core.operations.stop_background()
+            (stopped,), _ = await core.operations.stop_background()
             assert (stopped.id, stopped.state) == (operation.id, S.INTERRUPTED)
             assert await none_left(tmp_path)
 
