@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +18,8 @@ from tests.real.servers.process import free_port
 from tests.servers import serving
 from venom_tui.core import stop as stopping
 from venom_tui.core.owner import Owner, start_time
-from venom_tui.core.servers.records import Record, write_record
+from venom_tui.core.servers.ending import end
+from venom_tui.core.servers.records import Record, read_record, write_record
 from venom_tui.core.stop import stop
 
 
@@ -43,6 +46,46 @@ async def test_servers_of_ours_end_and_others_stay(tmp_path: Path) -> None:
         assert start_time(pid) is None
         assert not (report.failed or report.spared or report.left)
         assert (await stop(settings_for(tmp_path))).stopped == ()
+
+
+async def test_servers_of_ours_end_where_the_disk_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("box", "other"):
+        configure(tmp_path, free_port(), name=name)
+        async with opened(tmp_path) as core:
+            await ended(core, await core.servers.start(name))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("venom_tui.core.servers.ending.mark_asked", full)
+    report = await stop(settings_for(tmp_path))
+    assert len(report.stopped) == 2
+    assert not report.failed
+
+
+async def test_one_server_that_cannot_be_ended_holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(tmp_path, free_port())
+    async with opened(tmp_path) as core:
+        await ended(core, await core.servers.start("box"))
+        folder = tmp_path / "data" / "servers"
+        record = read_record(folder, "box")
+        assert record is not None
+        with beside("sleep", "600") as other:
+            here = replace(Owner.current(), pid=other.pid, start_time=start_time(other.pid) or 0)
+            write_record(folder, replace(record, name="bad", server=here, keeper=None))
+
+            async def ends(folder: Path, name: str, limit_s: float) -> bool:
+                if name == "bad":
+                    raise PermissionError(errno.EPERM, "Operation not permitted")
+                return await end(folder, name, limit_s)
+
+            monkeypatch.setattr("venom_tui.core.servers.ours.end", ends)
+            report = await stop(settings_for(tmp_path))
+            (folder / "bad.json").unlink()  # what is cleaned after the test is not that one
+    assert [one.partition(" ")[0] for one in report.stopped] == ["box"]
+    assert report.failed == ("bad: Operation not permitted.",)
 
 
 async def test_models_of_ours_leave_and_others_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

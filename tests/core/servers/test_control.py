@@ -96,6 +96,19 @@ async def test_a_server_survives_the_end_of_its_keeper(tmp_path: Path) -> None:
                 await asyncio.sleep(0.02)
 
 
+async def test_what_a_server_leaves_ends_where_its_end_cannot_be_written(tmp_path: Path) -> None:
+    configure(tmp_path, free_port(), "--child")
+    async with opened(tmp_path) as core:
+        await ended(core, await core.servers.start("box"))
+        folder = tmp_path / "data" / "servers"
+        record = read_record(folder, "box")
+        assert record is not None and record.keeper is not None
+        (folder / f"box.json.{record.keeper.pid}").mkdir()  # what it writes first stands in the way, as for a full disk
+        child = next(int(line.split()[1]) for line in await core.servers.log("box") if line.startswith("child "))
+        await ended(core, await core.servers.stop("box"))
+        assert start_time(child) is None
+
+
 async def test_a_server_that_is_killed_is_noticed_with_how(tmp_path: Path) -> None:
     configure(tmp_path, free_port())
     async with opened(tmp_path) as core:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -73,7 +74,8 @@ async def end(folder: Path, name: str, limit_s: float) -> bool:
     if not lives:
         await _keeper_gone(record, here)
         return False
-    await asyncio.to_thread(mark_asked, folder, record)
+    with suppress(OSError):  # a full disk: it only says how the end is to be called, and the server ends all the same
+        await asyncio.to_thread(mark_asked, folder, record)
     # Whatever the server leaves its keeper ends; where that was killed, all of them are told now.
     alone = record.keeper is None or not await asyncio.to_thread(record.keeper.alive, here)
     await asyncio.to_thread(partial(send, record.server, signal.SIGTERM, group=alone))

@@ -19,6 +19,7 @@ import select
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -119,7 +120,8 @@ class Keeper:
             record = newest
         over = replace(record, status=ended, ended_at=datetime.now(UTC).isoformat(timespec="seconds"))
         if newest is None or newest.server == record.server:
-            write_record(self._folder, over)
+            with suppress(OSError):  # a full disk: what the server leaves is ended all the same
+                write_record(self._folder, over)
         self._end_the_rest(pid, pipe)
         self._process.wait()
 

@@ -42,4 +42,6 @@ async def _end(folder: Path, record: Record, here: Owner) -> tuple[str, str]:
         await end(folder, name, ENDS_WITHIN_S)
     except VenomError as failure:
         return "", f"{name}: {failure.message}"
+    except OSError as error:
+        return "", f"{name}: {error.strerror or type(error).__name__}."  # whatever it is, the others end
     return f"{name} (process {record.server.pid}) was ended.", ""
