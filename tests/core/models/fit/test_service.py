@@ -14,7 +14,7 @@ from tests.hub import Hub, Repository
 from tests.sparse_models import llama, write_sparse
 from venom_tui.core.core import Core
 from venom_tui.core.errors import ModelNotFound, Offline, UsageError
-from venom_tui.core.events import FitsChanged
+from venom_tui.core.events import FitsChanged, GuardSampled
 from venom_tui.core.models.fit.better import known_candidates
 from venom_tui.core.models.fit.known import KNOWN
 from venom_tui.core.resources.estimate.verdict import Room
@@ -90,6 +90,26 @@ async def test_badges_fill_behind_and_follow_the_machine(tmp_path: Path, monkeyp
         assert found["embedded", "broken"] == FitBadge(Verdict.UNKNOWN)
         on(core, monkeypatch, machine(ram=0.3))
         assert (await core.fits.badges(models))["embedded", "one"].verdict is Verdict.DOES_NOT_FIT
+
+
+async def test_one_look_that_fails_is_not_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_core(tmp_path) as core:
+        taken: list[GuardSnapshot] = []
+        seen = asyncio.Event()
+
+        async def take(snapshot: GuardSnapshot) -> None:
+            taken.append(snapshot)
+            seen.set()
+            if len(taken) == 1:
+                raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(core.fits._ledger, "take", take)
+        for number in (1, 2):
+            seen.clear()
+            core.events.emit(GuardSampled(machine(ram=20)))
+            async with asyncio.timeout(LIMIT_S):
+                await seen.wait()
+            assert len(taken) >= number
 
 
 async def test_better_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

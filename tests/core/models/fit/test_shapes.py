@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
+import os
 import struct
+import threading
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -123,6 +126,23 @@ async def test_what_cannot_be_read_says_why(tmp_path: Path, content: bytes | Non
         path.write_bytes(content)
     found = await shapes(tmp_path).of(file(path))
     assert isinstance(found, str) and why in found
+
+
+async def test_files_in_the_home_of_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed, threads, stat = tmp_path / "home" / "x.gguf", [], os.stat
+
+    def looks(path: object, *arguments: object, **keywords: object) -> object:
+        if str(path).startswith(str(closed)):
+            threads.append(threading.current_thread())
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, *arguments, **keywords)  # type: ignore[arg-type]  # passed on as it came
+
+    monkeypatch.setattr(os, "stat", looks)
+    assert await shapes(tmp_path).of(file(closed)) == "its files cannot be read: Permission denied"
+    held = LoadedModel("llama", "vllm", kind="vllm", weights=str(closed))
+    by_server = await shapes(tmp_path, loaded=(held,)).of(ModelInfo("llama", "vllm", "vllm"))
+    assert by_server == "its files cannot be read: Permission denied"
+    assert threads and threading.main_thread() not in threads
 
 
 async def test_what_is_known_to_be_unusable_or_elsewhere(tmp_path: Path) -> None:

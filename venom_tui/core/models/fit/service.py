@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -40,6 +41,7 @@ from venom_tui.core.types.fit import (
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.runtime import RuntimeState
 
+_log = logging.getLogger(__name__)
 Key = tuple[str, str]
 """Id of a runtime, name of a model."""
 
@@ -283,16 +285,25 @@ class FitService:
     # ------------------------------------------------------------------ behind
 
     async def _follow(self) -> None:
+        told = ""
         with self._events.subscribe() as events:
             async for event in events:
                 if not isinstance(event, GuardSampled):
                     continue
-                await self._ledger.take(event.snapshot)
-                now = asyncio.get_running_loop().time()
-                if self._wanted and now - self._judged_at >= _BADGES_EVERY_S:
-                    self._judged_at = now
-                    if self._judge_all(event.snapshot):
-                        self._events.emit(FitsChanged())
+                try:
+                    await self._take(event.snapshot)
+                except Exception as failure:  # noqa: BLE001 (one look that fails must not be the last one)
+                    if repr(failure) != told:
+                        _log.exception("a look at the machine was not taken for estimates")
+                    told = repr(failure)
+
+    async def _take(self, snapshot: GuardSnapshot) -> None:
+        await self._ledger.take(snapshot)
+        now = asyncio.get_running_loop().time()
+        if self._wanted and now - self._judged_at >= _BADGES_EVERY_S:
+            self._judged_at = now
+            if self._judge_all(snapshot):
+                self._events.emit(FitsChanged())
 
     async def _shape_of_loaded(self, held: LoadedModel) -> ModelShape | None:
         offered = [one for one in self._runtimes.models() if (one.runtime, one.name) == (held.runtime, held.name)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from venom_tui.core.errors import VenomError
@@ -57,30 +58,38 @@ class Shapes:
             return f"the model cannot be used: {model.error}"
         if model.remote_host:
             return f"it runs at {model.remote_host} and takes nothing here"
-        path = self._file_of(model)
+        key = model.runtime, model.name
+        held = [one for one in self._runtimes.loaded() if (one.runtime, one.name) == key and one.kind != "ollama"]
+        places = [place for place in (model.path, *(one.weights for one in held)) if place]
+        path, why = await asyncio.to_thread(self._file_of, places) if places else (None, "")
         if path is not None:
             return await asyncio.to_thread(self._of_path, path)
         runtime = self._runtimes.find(model.runtime)
         if runtime is None:
-            return "its runtime is not known here"
-        return await runtime.shape(model) or "its runtime does not tell what it is made of"
+            return why or "its runtime is not known here"
+        return await runtime.shape(model) or why or "its runtime does not tell what it is made of"
 
-    def _file_of(self, model: ModelInfo) -> Path | None:
-        """Return the file or folder of a model's weights, where it can be read here."""
-        key = model.runtime, model.name
-        held = [one for one in self._runtimes.loaded() if (one.runtime, one.name) == key and one.kind != "ollama"]
-        places = [model.path, *(one.weights for one in held)]
+    # ------------------------------------------------------------------ in a thread
+
+    def _file_of(self, places: Sequence[str]) -> tuple[Path | None, str]:
+        """Return the file or folder of a model's weights; None where none is here, and why it cannot be read."""
+        why = ""
         for place in places:
-            if not place:
-                continue
             path = Path(place)
-            if path.is_absolute() and path.exists():
-                return path
+            if path.is_absolute():
+                try:
+                    path.stat()
+                except (FileNotFoundError, NotADirectoryError, ValueError):
+                    pass
+                except OSError as error:
+                    why = why or _unreadable(error)  # mostly in the home of another user
+                else:
+                    return path, ""
             if place.count("/") == 1:
                 snapshot = self._snapshot_of(place)
                 if snapshot is not None:
-                    return snapshot
-        return None
+                    return snapshot, ""
+        return None, why
 
     def _snapshot_of(self, repository: str) -> Path | None:
         """Return the newest snapshot of a repository in the Hugging Face cache."""
@@ -91,13 +100,11 @@ class Shapes:
             return None
         return found[-1] if found else None
 
-    # ------------------------------------------------------------------ in a thread
-
     def _of_path(self, path: Path) -> Shape:
         try:
             return self._of_folder(path) if path.is_dir() else self._of_file(path)
         except OSError as error:
-            return f"its files cannot be read: {error.strerror}"
+            return _unreadable(error)
 
     def _of_file(self, path: Path) -> Shape:
         values, weights = None, []
@@ -142,6 +149,10 @@ def read_config(path: Path) -> dict[str, object] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return config if isinstance(config, dict) else None
+
+
+def _unreadable(error: OSError) -> str:
+    return f"its files cannot be read: {error.strerror}"
 
 
 def _identity(model: ModelInfo) -> Identity:
