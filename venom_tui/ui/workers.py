@@ -45,5 +45,11 @@ def start(
     return owner.run_worker(guarded, group=group, exclusive=exclusive, exit_on_error=False)
 
 
+def start_when_idle(owner: DOMNode, work: Callable[[], Awaitable[object]], *, group: str) -> None:
+    """Run `work` as `start` does, unless the group runs something already: for timers, whose work may take longer."""
+    if not any(one.node is owner and one.group == group and not one.is_finished for one in owner.workers):
+        start(owner, work, group=group)
+
+
 def _complain(owner: DOMNode, failure: VenomError) -> None:
     cast("CoreHost", owner.app).complain(failure)

@@ -16,7 +16,7 @@ from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import GIB, gib, literal, signs, size
 from venom_tui.ui.widgets.figures import bar_of
 from venom_tui.ui.widgets.verdicts import verdict
-from venom_tui.ui.workers import start
+from venom_tui.ui.workers import start, start_when_idle
 
 Ask = Callable[[int | None, str | None, int], Awaitable[FitReport]]
 """(tokens of context, type of the cache, sequences) -> the report; None leaves the choice to the runtime."""
@@ -60,7 +60,7 @@ class FitDialog(Dialog[None]):
     def on_mount(self) -> None:
         """Ask now, and again while it is open."""
         self._look()
-        self.set_interval(_AGAIN_S, self._look)
+        self.set_interval(_AGAIN_S, lambda: start_when_idle(self, self._renew, group="fit"))
 
     def _look(self) -> None:
         start(self, self._renew, group="fit", exclusive=True)

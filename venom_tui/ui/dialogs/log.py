@@ -13,7 +13,7 @@ from textual.widget import Widget
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.live_rows import LiveRows, Row
-from venom_tui.ui.workers import start
+from venom_tui.ui.workers import start_when_idle
 
 _LOOK_S = 0.5
 
@@ -51,7 +51,7 @@ class LogView(Dialog[None]):
         self.set_interval(_LOOK_S, self._read)
 
     def _read(self) -> None:
-        start(self, self._take, group="log", exclusive=False)
+        start_when_idle(self, self._take, group="log")
 
     async def _take(self) -> None:
         mark = await self._marks()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from tests.fake_runtime import METRICS
 from tests.openai import vllm
 from tests.real.servers.process import free_port
 from tests.servers import head, sends, serving
+from tests.ui.dialogs.test_slow_answers import EVERY_S, ticks
 from tests.ui.shown import Shown, open_app
 from venom_tui.core.owner import start_time
 from venom_tui.core.types.server import ServerState
@@ -125,6 +127,33 @@ async def test_what_is_not_known_says_why(tmp_path: Path) -> None:
             await shown.press("s")
             await shown.until(lambda: any("starts with the first prompt and ends" in one for one in shown.notices))
             assert all(len(line) <= 80 for line in shown.lines)
+
+
+async def test_a_log_that_is_read_slowly_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("venom_tui.ui.screens.runtimes.screen._TICK_S", EVERY_S)
+    configure(tmp_path, free_port())
+    async with runtimes(tmp_path) as shown:
+        await shown.until_text("box")
+        answers, begun = asyncio.Event(), 0
+
+        async def no_mark(name: str) -> None:
+            return None
+
+        async def log(name: str, count: int = 0) -> list[str]:
+            nonlocal begun
+            begun += 1
+            await answers.wait()
+            return ["the end of its journal"]
+
+        monkeypatch.setattr(shown.core.servers, "log_mark", no_mark)
+        monkeypatch.setattr(shown.core.servers, "log", log)
+        await to_row(shown, "box")
+        await shown.until(lambda: begun)
+        before = begun
+        await ticks(shown.app)
+        assert begun == before
+        answers.set()
+        await shown.until_text("the end of its journal")
 
 
 async def test_read_only_starts_nothing(tmp_path: Path) -> None:

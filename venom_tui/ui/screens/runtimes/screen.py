@@ -27,7 +27,7 @@ from venom_tui.ui.text import clean
 from venom_tui.ui.widgets.live_rows import LiveRows, Row, still
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.widgets.sections import RuleLine
-from venom_tui.ui.workers import start
+from venom_tui.ui.workers import start, start_when_idle
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -74,6 +74,8 @@ class RuntimesScreen(SectionScreen):
         """Runtime -> what is done with it, or was done last."""
         self._logs: dict[str, tuple[object, list[str]]] = {}
         """Runtime -> mark of its log, and its end."""
+        self._stale = False
+        """Whether something was told since a look began."""
 
     def compose_body(self) -> Iterable[Widget]:
         """Lay out list and details."""
@@ -84,7 +86,7 @@ class RuntimesScreen(SectionScreen):
 
     def on_mount(self) -> None:
         """Begin with what is known: nothing."""
-        self._timer = self.set_interval(_TICK_S, self._renew)
+        self._timer = self.set_interval(_TICK_S, self._tick)
         self.query_one("#details", LiveRows).can_focus = False
         rows = self.query_one("#runtimes", RuntimeRows)
         rows.show_rows([Row(still("wait"), lambda _: Content.styled(f" {_WAIT}", "$text-muted"))])
@@ -121,7 +123,8 @@ class RuntimesScreen(SectionScreen):
             case _:
                 return
         if self.is_current:
-            self._renew()
+            self._stale = True
+            self._tick()
 
     async def _read_operations(self) -> None:
         assert self.core is not None
@@ -130,8 +133,20 @@ class RuntimesScreen(SectionScreen):
                 self._operations.setdefault(one.runtime, one)
 
     def _renew(self) -> None:
+        """Look anew, for what the user did: what was being read is given up."""
         if self.core is not None:
-            start(self, self._look, group="renew", exclusive=True)
+            start(self, self._look_until_fresh, group="renew", exclusive=True)
+
+    def _tick(self) -> None:
+        """Look, unless that is being done: a journal may take longer to read than a tick."""
+        if self.core is not None:
+            start_when_idle(self, self._look_until_fresh, group="renew")
+
+    async def _look_until_fresh(self) -> None:
+        self._stale = True
+        while self._stale:
+            self._stale = False
+            await self._look()
 
     async def _look(self) -> None:
         """Gather what is known, and show it."""
