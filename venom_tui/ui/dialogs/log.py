@@ -62,7 +62,7 @@ class LogView(Dialog[None]):
         if lines == self._lines and lines:
             return
         rows = self.query_one("#log-lines", LiveRows)
-        at_end = rows.cursor_key in (None, str(len(self._lines) - 1))
+        at_end = not self._lines or rows.cursor_key in (None, str(len(self._lines) - 1))
         self._lines = lines
         shown = lines or ["Nothing is written yet."]
         rows.show_rows([Row(str(number), partial(_line, text)) for number, text in enumerate(shown)])
