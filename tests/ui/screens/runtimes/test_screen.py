@@ -19,6 +19,7 @@ from tests.ui.dialogs.test_slow_answers import EVERY_S, ticks
 from tests.ui.shown import Shown, open_app
 from venom_tui.core.owner import start_time
 from venom_tui.core.types.server import ServerState
+from venom_tui.ui.screens.runtimes.screen import RuntimesScreen
 
 FAR = '[runtimes.far]\nurl = "http://127.0.0.1:9"\nkind = "llamacpp"\n'
 
@@ -154,6 +155,22 @@ async def test_a_log_that_is_read_slowly_is_read_once(tmp_path: Path, monkeypatc
         assert begun == before
         answers.set()
         await shown.until_text("the end of its journal")
+
+
+async def test_keys_without_a_runtime_say_why_they_do_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = asyncio.Event()
+
+    async def looks(self: RuntimesScreen) -> None:
+        await answers.wait()
+
+    monkeypatch.setattr(RuntimesScreen, "_look", looks)
+    async with open_app(settings_for(tmp_path), "runtimes") as shown:
+        await shown.until_text("The runtimes are looked at for the first time.")
+        for number, key in enumerate("sxRlr", 1):
+            await shown.press(key)
+            await shown.until(lambda number=number: len(shown.notices) == number)  # type: ignore[misc]
+        said = "No runtime is under the cursor. The runtimes are looked at for the first time."
+        assert set(shown.notices) == {said}
 
 
 async def test_read_only_starts_nothing(tmp_path: Path) -> None:

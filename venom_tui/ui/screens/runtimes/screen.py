@@ -219,15 +219,23 @@ class RuntimesScreen(SectionScreen):
 
     # ------------------------------------------------------------------ keys
 
+    def _asked_for(self) -> Seen | None:
+        """Return the runtime that a key is about; where there is none, say so."""
+        seen = self._chosen()
+        if seen is None:
+            hint = _WAIT if self._view is None else "Put the cursor on one."
+            self.complain(OperationRefused("No runtime is under the cursor.", hint=hint))
+        return seen
+
     def action_look(self) -> None:
         """Ask a runtime now."""
-        core, seen = self.core, self._chosen()
+        core, seen = self.core, self._asked_for()
         if core is not None and seen is not None:
             start(self, lambda: core.runtimes.look(seen.id), group="look", exclusive=True)
 
     def action_log(self) -> None:
         """Show a runtime's log."""
-        core, seen = self.core, self._chosen()
+        core, seen = self.core, self._asked_for()
         if core is None or seen is None:
             return
         if seen.server is None:
@@ -250,7 +258,7 @@ class RuntimesScreen(SectionScreen):
 
     def action_verb(self, verb: str) -> None:
         """Start, stop or restart the runtime under the cursor, after a question where something may be lost."""
-        core, seen = self.core, self._chosen()
+        core, seen = self.core, self._asked_for()
         if core is None or seen is None:
             return
         if self.host.read_only:
