@@ -38,7 +38,7 @@ class PullDialog(Dialog["PullPreview"]):
     def __init__(self, core: Core, name: str = "", provider: str | None = None) -> None:
         super().__init__("Pull a model")
         self._core = core
-        self._wanted = name
+        self._wanted = name.strip()
         self._provider = provider
         self._insecure = False
         self._asked = ""
@@ -62,9 +62,9 @@ class PullDialog(Dialog["PullPreview"]):
         return self.query_one(Input).value.strip()
 
     def on_input_changed(self) -> None:
-        """Forget the numbers of another name."""
-        if self._preview is not None and self._typed != self._asked:
-            self._preview = None
+        """Forget what was asked of another name, and what was answered."""
+        if self._asked and self._typed != self._asked:
+            self._asked, self._preview = "", None
             self._say(Content())
 
     def action_insecure(self) -> None:
@@ -88,26 +88,26 @@ class PullDialog(Dialog["PullPreview"]):
         name, preview = self._typed, self._preview
         if not name:
             return
-        if preview is not None and name == self._asked:
-            if not preview.short_bytes:
-                self.dismiss(preview)
+        if preview is not None and name == self._asked and not preview.short_bytes:
+            self.dismiss(preview)
             return
-        self._begin(name)
+        self._begin(name)  # where it did not fit: room may have been made since
 
     def _begin(self, name: str) -> None:
         """Ask what it costs."""
-        self._asked, insecure = name, self._insecure
+        self._asked, self._preview, insecure = name, None, self._insecure
         self._say(Content.styled(f"asking {signs().ellipsis}", "$text-muted"))
         start(self, lambda: self._ask(name, insecure), group="preview", exclusive=True)
 
     async def _ask(self, name: str, insecure: bool) -> None:
+        provider = self._provider if name == self._wanted else None  # who offers one model is not who has another
         try:
-            preview = await self._core.models.preview_pull(name, self._provider, insecure=insecure)
+            preview = await self._core.models.preview_pull(name, provider, insecure=insecure)
         except VenomError as failure:
-            if self._typed == name:
+            if self._asked == name:
                 self._say(_failure(failure))
             return
-        if self._typed == name and self._insecure == insecure:
+        if self._asked == name and self._insecure == insecure:
             self._preview = preview
             self._say(numbers(preview))
 

@@ -14,6 +14,7 @@ from tests.core.downloads.hubs import MIB, weights
 from tests.hub import Hub, Repository
 from tests.ui.screens.operations.support import operation, write
 from tests.ui.shown import Shown, open_app
+from venom_tui.core.errors import ModelNotFound
 from venom_tui.core.settings import load_settings
 from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.ui.dialogs.leave_pulls import LeavePulls
@@ -118,15 +119,62 @@ async def test_the_dialog_says_what_is_wrong(opened: Open, hub: Hub) -> None:
 
 
 async def test_what_does_not_fit_cannot_be_pulled(opened: Open, hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("venom_tui.core.models.pulls.previews.free_bytes", lambda folder: MIB)
+    free = [MIB]
+    monkeypatch.setattr("venom_tui.core.models.pulls.previews.free_bytes", lambda folder: free[0])
     async with opened() as shown:
         await shown.press("p")
         await shown.type("org/a")
         await shown.press("enter")
         await shown.until_text("It does not fit: 5 MiB more are needed.")
         await shown.press("enter", "enter")
+        await shown.until_text("It does not fit: 5 MiB more are needed.")
         assert isinstance(shown.app.screen, PullDialog)
         assert await states(shown) == {}
+        free[0] = 100 * MIB  # room was made: it is asked again
+        await shown.press("enter")
+        await shown.until_text("pull it")
+        assert "does not fit" not in shown.text
+
+
+async def test_a_name_that_is_edited_while_it_is_asked_for(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as shown:
+        answers, asked, preview = asyncio.Event(), 0, shown.core.models.preview_pull
+
+        async def slow(name: str, provider: str | None = None, *, insecure: bool = False) -> object:
+            nonlocal asked
+            asked += 1
+            await answers.wait()
+            return await preview(name, provider, insecure=insecure)
+
+        monkeypatch.setattr(shown.core.models, "preview_pull", slow)
+        await shown.press("p")
+        await shown.type("org/a")
+        await shown.press("enter")
+        await shown.until_text("asking")
+        await shown.type("x")
+        await shown.until(lambda: "asking" not in shown.text)
+        await shown.press("backspace")
+        answers.set()
+        await shown.press("enter")
+        await shown.until_text("to fetch 6 MiB")
+        assert asked == 2
+
+
+async def test_who_offers_one_model_is_not_asked_for_another(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with opened() as shown:
+        asked = []
+
+        async def refused(name: str, provider: str | None = None, *, insecure: bool = False) -> object:
+            asked.append((name, provider))
+            raise ModelNotFound(f"There is no {name}.")
+
+        monkeypatch.setattr(shown.core.models, "preview_pull", refused)
+        shown.app.push_screen(PullDialog(shown.core, "tiny", "ollama"))
+        await shown.until_text("There is no tiny.")
+        shown.app.screen.query_one(Input).value = "org/a"
+        await shown.press("enter")
+        await shown.until_text("There is no org/a.")
+        assert asked == [("tiny", "ollama"), ("org/a", None)]
 
 
 async def test_plain_http_holds_for_the_question_after_it(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
