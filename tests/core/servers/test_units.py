@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from pathlib import Path
 
 import pytest
@@ -120,6 +121,24 @@ async def test_a_start_that_is_cancelled_while_systemd_works_stops_the_unit(tmp_
         assert (await core.operations.cancel(operation.id)).state is OperationState.CANCELLED
         assert (system / "state").read_text() == "inactive\n"
         assert read_record(tmp_path / "data" / "servers", "box") is None
+
+
+async def test_a_full_disk_holds_up_neither_a_start_nor_its_end(
+    tmp_path: Path, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_unit(tmp_path, f"http://127.0.0.1:{free_port()}")
+    (system / "systemctl").write_text(SLOW)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("venom_tui.core.servers.performers.write_record", full)
+    async with opened(tmp_path) as core:
+        operation = await core.servers.start("box")
+        await until_it_activates(system)
+        assert (await core.operations.cancel(operation.id)).state is OperationState.CANCELLED
+        assert (system / "state").read_text() == "inactive\n"
+        assert any("cannot be written: No space left" in line for line in await core.operations.log(operation.id))
 
 
 async def test_a_unit_whose_start_goes_on_without_venom_tui_is_ours(tmp_path: Path, system: Path) -> None:

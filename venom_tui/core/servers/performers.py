@@ -165,7 +165,10 @@ class Performers:
                 # Whether or not we waited for its end: systemd goes on with what it was told, and that run is ours.
                 after = await units.look(unit)
                 if after.invocation and after.invocation != before.invocation:
-                    await asyncio.to_thread(self._note_unit, table, unit, after)
+                    try:
+                        await asyncio.to_thread(self._note_unit, table, unit, after)
+                    except OSError as error:
+                        progress.log(f"that this run is ours cannot be written: {error.strerror}")
             await self._until_ready(table, progress, unit)
         except TimeoutError:
             raise self._late(table.name, await units.log(unit, _TAIL), unit.name) from None
