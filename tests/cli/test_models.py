@@ -193,3 +193,10 @@ def test_what_a_listing_says_of_a_model() -> None:
         *("name", "runtime", "provider", "size_bytes", "digest", "parameter_size", "quantization", "context_length"),
         *("capabilities", "loaded", "vram_bytes", "active"),
     }
+
+
+def test_what_does_not_answer_is_named_beside_the_list(venom: Command) -> None:
+    done = venom("models", "list", "--json", OLLAMA_HOST="127.0.0.1:9")
+    assert done.returncode == 0 and {model["runtime"] for model in json.loads(done.stdout)} == {"embedded"}
+    assert done.stderr == "venom-tui: ollama at http://127.0.0.1:9 is left out: connection refused.\n"
+    assert venom("models", "list", "--runtime", "embedded", OLLAMA_HOST="127.0.0.1:9").stderr == ""

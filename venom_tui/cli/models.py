@@ -19,6 +19,7 @@ from venom_tui.cli.model_details import details_lines, repository_lines, show_da
 from venom_tui.cli.options import json_option, provider_option, runtime_option
 from venom_tui.cli.output import or_unknown, show, size, table
 from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
+from venom_tui.cli.silent import tell_silent
 from venom_tui.core.errors import ModelNotFound
 from venom_tui.core.types.details import ModelDetails
 from venom_tui.core.types.model import ModelInfo
@@ -54,6 +55,7 @@ def list_models(flags: dict[str, Any], runtime: str | None, provider: str | None
         if runtime is not None:
             core.runtimes.runtime(runtime)
         await core.registry.learn(_LEARN_S)
+        await tell_silent(core, runtime)
         return [
             model
             for model in await core.models.list()

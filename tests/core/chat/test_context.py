@@ -161,3 +161,15 @@ async def test_a_real_model(tmp_path: Path, demonstration_model: Path) -> None:
         last = await ended(core, await core.chat.regenerate(session.id, context_length=2048))
         assert (last.context_length, last.message.state) == (2048, MessageState.COMPLETE)
         assert (await core.chat.context_of(session.id)).context_length == 2048
+
+
+async def test_a_stopped_answer_is_estimated(core: Core, answering: Answering) -> None:
+    """It is not counted; what a session holds is not unknown for that."""
+    await answering(sends_then_hangs(head(), piece("x" * 400)))
+    session = await core.sessions.create()
+    request = await core.chat.send(session.id, "y" * 40, model="tiny")
+    await first_words(core, request)
+    await core.chat.stop(request)
+    await ended(core, request)
+    use = await core.chat.context_of(session.id, model="tiny")
+    assert (use.used_tokens, use.estimated) == (110, True)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.server
 import os
+import socket
 import sqlite3
 import threading
 from collections.abc import Iterable
@@ -14,7 +16,7 @@ import pytest
 from tests.core.hostile import FORBIDDEN
 from tests.core.support import settings_for
 from tests.gguf_files import write_gguf
-from venom_tui.core.doctor import examine, machine, models, places, terminal
+from venom_tui.core.doctor import examine, machine, models, places, servers, terminal
 from venom_tui.core.doctor.check import Check, State
 from venom_tui.core.errors import UsageError
 from venom_tui.core.resources.nvml import NvmlSampler
@@ -244,6 +246,43 @@ def test_tmux(options: dict[str, str], states: dict[str, State]) -> None:
     found = by_name(terminal.checks({**GOOD, "TMUX": "x"}, options.get, (80, 24)))
     assert {name: found[name].state for name in states} == states
     assert not FORBIDDEN.search("".join(check.found for check in found.values()))
+
+
+# ---------------------------------------------------------------------- servers
+
+
+def test_servers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    with http.server.HTTPServer(("127.0.0.1", 0), _OllamaThatIsThere) as there:
+        threading.Thread(target=there.serve_forever, daemon=True).start()
+        named = settings_for(
+            tmp_path, OLLAMA_HOST=f"127.0.0.1:{there.server_port}", VLLM_ENDPOINT=f"http://127.0.0.1:{port}"
+        )
+        found = by_name(servers.checks(named))
+        there.shutdown()
+    assert found["runtime ollama"].state is OK and "0.33.0" in found["runtime ollama"].found
+    assert found["runtime vllm"].state is WARN
+    assert (
+        f"vllm at http://127.0.0.1:{port} (named by VLLM_ENDPOINT, environment): connection refused"
+        in found["runtime vllm"].found
+    )
+    assert list(servers.checks(settings_for(tmp_path))) == [], "none is named, and none is looked for"
+    (wrong,) = servers.checks(settings_for(tmp_path, OLLAMA_HOST="nonsense::"))
+    assert wrong.state is FAIL and "is no address" in wrong.found
+
+
+class _OllamaThatIsThere(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = b'{"version": "0.33.0"}' if self.path == "/api/version" else b'{"models": []}'
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (the name of the base class)
+        pass
 
 
 # ---------------------------------------------------------------------- all together

@@ -63,7 +63,11 @@ class ContextMeter:
 
 
 def _used(messages: Sequence[Message], model: ModelInfo | None) -> tuple[int | None, bool]:
-    """Return the tokens of a conversation by its last counted answer, and whether some of them are estimated."""
+    """Return the tokens of a conversation by its last counted answer, and whether some of them are estimated.
+
+    Where no answer was counted (a stopped one is not), all are; of a session that goes on before `messages` that is
+    not known.
+    """
     later = 0
     for message in _backwards(messages):
         usage = message.usage
@@ -73,6 +77,8 @@ def _used(messages: Sequence[Message], model: ModelInfo | None) -> tuple[int | N
             return tokens, usage.estimated or later > 0 or not same
         later += len(message.content)
         later += sum(one.size_bytes for one in message.attachments if one.kind is AttachmentKind.TEXT)
+    if later and len(messages) < _LOOKS_AT:  # all of them
+        return later // _CHARACTERS_PER_TOKEN, True
     return None, False
 
 

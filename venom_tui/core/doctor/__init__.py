@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from venom_tui.core.doctor import machine, models, places, terminal
+from venom_tui.core.doctor import machine, models, places, servers, terminal
 from venom_tui.core.doctor.check import Check, State
 from venom_tui.core.errors import VenomError
 from venom_tui.core.settings import Settings
@@ -23,6 +23,7 @@ def examine(settings: Settings, environ: Mapping[str, str], problem: VenomError 
         lambda: terminal.checks(environ),
         lambda: places.checks(settings),
         lambda: models.checks(settings),
+        lambda: servers.checks(settings),
         lambda: machine.hardware(settings),
         machine.processes,
     )
