@@ -11,10 +11,12 @@ import pytest
 from tests.core.models.fit.support import GIB, gpu, held, machine
 from tests.core.support import LIMIT_S, next_of, open_core
 from tests.hub import Hub, Repository
+from tests.ollama import FakeOllama
+from tests.servers import Exchange, head, serving
 from tests.sparse_models import llama, write_sparse
 from venom_tui.core.core import Core
 from venom_tui.core.errors import ModelNotFound, Offline, UsageError
-from venom_tui.core.events import FitsChanged, GuardSampled
+from venom_tui.core.events import FitsChanged, GuardSampled, RuntimeChanged
 from venom_tui.core.models.fit.better import known_candidates
 from venom_tui.core.models.fit.known import KNOWN
 from venom_tui.core.resources.estimate.verdict import Room
@@ -177,3 +179,31 @@ def test_candidates_are_for_this_machine() -> None:
     on_cpu = names(Room(ram_bytes=60 * GIB), kind="embedded", place="cpu", ollama=False, cpus=4)
     assert on_cpu and not any("70B" in name or "8B" in name for name in on_cpu), "a CPU is too slow for these"
     assert names(Room(ram_bytes=60 * GIB), place="cpu", cpus=64)
+
+
+async def test_what_a_silent_server_could_not_tell_is_asked_again_when_it_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, down = FakeOllama(models={"one:latest": {}}), True
+
+    async def script(exchange: Exchange) -> None:
+        if down and exchange.target == "POST /api/show":
+            await exchange.write(head("500 Oh", "text/plain") + b"down")
+        else:
+            await fake(exchange)
+
+    async with serving(script) as server, open_core(tmp_path, OLLAMA_HOST=server.url) as core:
+        on(core, monkeypatch, machine(ram=20))
+        await core.runtimes.settled(10)
+        models = [one for one in await core.models.list() if one.runtime == "ollama"]
+        with core.events.subscribe() as events:
+            assert await core.fits.badges(models) == {}
+            await next_of(events, FitsChanged)
+            unknown = {("ollama", "one:latest"): FitBadge(Verdict.UNKNOWN)}
+            assert await core.fits.badges(models) == unknown
+            down = False
+            assert await core.fits.badges(models) == unknown, "nobody says that it is back"
+            (status,) = [one for one in await core.runtimes.statuses() if one.id == "ollama"]
+            core.events.emit(RuntimeChanged(status))
+            await next_of(events, FitsChanged)
+            assert (await core.fits.badges(models))["ollama", "one:latest"].verdict is Verdict.FITS

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ModelNotFound, UsageError
-from venom_tui.core.events import EventBus, FitsChanged, GuardSampled
+from venom_tui.core.events import EventBus, FitsChanged, GuardSampled, RuntimeChanged
 from venom_tui.core.models.fit.better import known_candidates
 from venom_tui.core.models.fit.ledger import Ledger
 from venom_tui.core.models.fit.offered import candidates, wanted
@@ -39,7 +39,7 @@ from venom_tui.core.types.fit import (
     Verdict,
 )
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeState
+from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
 _log = logging.getLogger(__name__)
 Key = tuple[str, str]
@@ -189,10 +189,13 @@ class FitService:
         snapshot = self._guard.latest()
         if snapshot is not None:
             self._judge_all(snapshot)
+        self._learn_missing()
+        return dict(self._badges)
+
+    def _learn_missing(self) -> None:
         missing = [model for model in self._wanted.values() if self._shapes.known(model) is None]
         if missing and (self._learning is None or self._learning.done()):
             self._learning = asyncio.create_task(self._learn(), name="shapes of models")
-        return dict(self._badges)
 
     async def _learn(self) -> None:
         """Look for what the wanted models are made of, a few at a time."""
@@ -288,6 +291,8 @@ class FitService:
         told = ""
         with self._events.subscribe() as events:
             async for event in events:
+                if isinstance(event, RuntimeChanged):
+                    self._back(event.status)
                 if not isinstance(event, GuardSampled):
                     continue
                 try:
@@ -296,6 +301,11 @@ class FitService:
                     if repr(failure) != told:
                         _log.exception("a look at the machine was not taken for estimates")
                     told = repr(failure)
+
+    def _back(self, status: RuntimeStatus) -> None:
+        """Ask a runtime again what it could not tell before."""
+        if status.state is RuntimeState.READY and self._shapes.forget_failures(status.id):
+            self._learn_missing()
 
     async def _take(self, snapshot: GuardSnapshot) -> None:
         await self._ledger.take(snapshot)

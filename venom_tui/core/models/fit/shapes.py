@@ -39,6 +39,13 @@ class Shapes:
         """Return the shape of a model that was looked at; None where it was not."""
         return self._known.get(_identity(model))
 
+    def forget_failures(self, runtime: str) -> bool:
+        """Let models of a runtime be asked for again that it did not tell of; return whether there are any."""
+        failed = [key for key, shape in self._known.items() if key[0] == runtime and isinstance(shape, str)]
+        for key in failed:
+            del self._known[key]
+        return bool(failed)
+
     async def of(self, model: ModelInfo) -> Shape:
         """Return the shape of a model, or why it is not known. What failed is tried again the next time."""
         known = self._known.get(_identity(model))
