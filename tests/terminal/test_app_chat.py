@@ -87,6 +87,13 @@ def test_keys_as_a_terminal_without_a_newer_protocol_sends_them(home: Path) -> N
         venom.write(b"\x0fone\rand then?\r")
         venom.wait_for(rf"▌ and then\?(?s:.*){ENDED}", 30)
         assert (fake.chats[-1]["model"], fake.chats[-1]["messages"][-1]["content"]) == ("one", "and then?")
+        # So it is behind a command, and behind a key that is one in an empty prompt.
+        venom.write(b"/model\rtwo\rand now?\r")
+        venom.wait_for(rf"▌ and now\?(?s:.*){ENDED}", 30)
+        assert (fake.chats[-1]["model"], fake.chats[-1]["messages"][-1]["content"]) == ("two", "and now?")
+        venom.write(b":colours")
+        venom.wait_for(r"^ *│ colours ")
+        venom.send("escape")
         venom.quit()
 
 

@@ -7,10 +7,17 @@ macro), one that moves the focus thus comes too late for those behind it.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
 from textual import events
 from textual.widget import Widget
 
 from venom_tui.ui.terminal.keys import hand_on
+
+_READ_S = 1.0
+"""Within this time a widget reads what came before the hold on its keys ends; else it ends all the same."""
 
 
 async def act_in_order(widget: Widget, event: events.Key, *, screens_too: bool = False) -> None:
@@ -32,3 +39,54 @@ async def act_in_order(widget: Widget, event: events.Key, *, screens_too: bool =
         event.stop()
         event.prevent_default()
         await widget.app.run_action(active.binding.action, active.node)
+
+
+class HeldKeys:
+    """What a widget reads behind a key that opens something: it waits until that has the focus, or did not come.
+
+    Args:
+        widget: the widget; it gives `take` all that it reads, first of all.
+    """
+
+    def __init__(self, widget: Widget) -> None:
+        self._widget = widget
+        self._waits: set[object] = set()
+        self._held: list[events.Key | events.Paste] = []
+
+    def hold(self) -> Callable[[], object]:
+        """Hold what is read from now on; return what ends that, once, behind all that the application was told to do.
+
+        What opens something is to be told to the application (`app.call_later`) before: it mounts a screen and gives
+        it the focus ere it reads on.
+        """
+        wait = object()
+        self._waits.add(wait)
+        return lambda: self._widget.app.call_later(self._end, wait)
+
+    def take(self, event: events.Key | events.Paste) -> bool:
+        """Keep an event while there is something to wait for; return whether it was kept."""
+        if not self._waits:
+            return False
+        event.stop()
+        event.prevent_default()
+        self._held.append(event)
+        return True
+
+    async def _end(self, wait: object) -> None:
+        if wait not in self._waits:
+            return
+        app, read = self._widget.app, asyncio.Event()
+        # What the application handed to the widget meanwhile comes before what it reads next.
+        if self._widget.call_later(read.set):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_READ_S):
+                    await read.wait()
+        self._waits.discard(wait)
+        if self._waits:
+            return
+        held, self._held = self._held, []
+        for event in held:  # as if they came now: bindings that overtake the rest are found
+            again = (
+                events.Key(event.key, event.character) if isinstance(event, events.Key) else events.Paste(event.text)
+            )
+            await app._dispatch_message(again)

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.widgets import TextArea
 
 from venom_tui.core.sanitize import sanitize
-from venom_tui.ui.widgets.key_order import act_in_order
+from venom_tui.ui.widgets.key_order import HeldKeys, act_in_order
 from venom_tui.ui.widgets.pastes import Pastes
 from venom_tui.ui.widgets.prompt_history import PromptHistory
 
@@ -46,11 +46,12 @@ class Prompt(TextArea):
     ]
 
     class EmptyKey(Message):
-        """A key that means a command in an empty prompt."""
+        """A key that means a command in an empty prompt. Who carries it out calls `go_on` then: all keys wait."""
 
-        def __init__(self, key: str) -> None:
+        def __init__(self, key: str, go_on: Callable[[], object]) -> None:
             super().__init__()
             self.key = key
+            self.go_on = go_on
 
     class NothingFound(Message):
         """No prompt before holds the words which are written."""
@@ -62,6 +63,7 @@ class Prompt(TextArea):
         self.highlight_cursor_line = False
         self.placeholder = placeholder
         self._take = take
+        self._held = HeldKeys(self)
         self._pastes = Pastes()
         self._history = PromptHistory()
         self._recalled_at: tuple[int, int] | None = None
@@ -91,6 +93,8 @@ class Prompt(TextArea):
         self.replace(text, (row, max(0, column - count)), (row, column), maintain_selection_offset=False)
 
     async def _on_paste(self, event: events.Paste) -> None:
+        if self._held.take(event):
+            return
         event.stop()
         event.prevent_default()
         text = sanitize(event.text.replace("\r\n", "\n").replace("\r", "\n"))
@@ -123,11 +127,17 @@ class Prompt(TextArea):
 
     # ------------------------------------------------------------------ keys
 
+    def hold(self) -> Callable[[], object]:
+        """Let what is typed from now on wait for what is about to open; return what ends that."""
+        return self._held.hold()
+
     async def _on_key(self, event: events.Key) -> None:
+        if self._held.take(event):
+            return
         if not self.text and event.character in ("?", ":"):
             event.stop()
             event.prevent_default()
-            self.post_message(self.EmptyKey(event.character))
+            self.post_message(self.EmptyKey(event.character, self.hold()))
             return
         await act_in_order(self, event, screens_too=True)
 

@@ -37,7 +37,9 @@ class AnswerVerbs(ChatBase):
 
     def action_retry_on(self) -> None:
         """Pick another model and ask it the last prompt, too."""
+        go_on = self.prompt.hold()
         self.command_retry("")
+        go_on()
 
     def command_retry(self, words: str) -> bool:
         """Pick another model, filtered by `words`, and ask it the last prompt, too."""
@@ -58,7 +60,7 @@ class AnswerVerbs(ChatBase):
             without=lambda model: bool(model.error) or (model.runtime, model.name) in answered,
             note="Both answers stay.",
         )
-        self.app.push_screen(picker, lambda key: self._retry(picker.model(key)))
+        self.app.call_later(self.app.push_screen, picker, lambda key: self._retry(picker.model(key)))
         return True
 
     def _retry(self, model: ModelInfo | None) -> None:

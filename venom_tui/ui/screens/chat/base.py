@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from venom_tui.ui.screens.chat.conversation import Conversation
 
 
+_OPENS_S = 1.0
+"""What is typed waits no longer than this for a dialog whose content is asked for."""
+
+
 class ChatBase(SectionScreen):
     """The chat screen as its verbs know it."""
 
@@ -71,6 +75,19 @@ class ChatBase(SectionScreen):
     def do(self, work: Callable[[], Awaitable[object]], group: str = "verbs") -> None:
         """Run work that waits; its failure is said."""
         start(self, work, group=group)
+
+    def do_opening(self, work: Callable[[], Awaitable[object]], group: str) -> None:
+        """Run work that opens a dialog when it knows enough; what is typed waits for that, for a moment."""
+        go_on = self.prompt.hold()
+
+        async def run() -> None:
+            try:
+                await work()
+            finally:
+                go_on()
+
+        self.do(run, group)
+        self.set_timer(_OPENS_S, go_on)
 
     def say(self, text: str, timeout: float | None = None) -> None:
         """Say something in passing."""

@@ -120,7 +120,7 @@ class OptionVerbs(ChatBase):
     def command_context(self, argument: str) -> bool:
         """Choose the context that the model is loaded with; without a number show which there are."""
         if not argument:
-            self.do(lambda: self._offer_contexts(None), "context")
+            self.do_opening(lambda: self._offer_contexts(None), "context")
             return True
         if argument.lower() == "auto":
             self.do(lambda: self._choose_context(None), "options")
@@ -167,7 +167,7 @@ class OptionVerbs(ChatBase):
                 self.complain(failure)
         title = "The conversation does not fit" if event is not None else "Context"
         dialog = Choose(title, explanation(name, use, event, choices), ways(choices, event))
-        self.app.push_screen(dialog, lambda way: self._go_on(way, event))
+        self.app.call_later(self.app.push_screen, dialog, lambda way: self._go_on(way, event))
 
     def _go_on(self, way: str | None, event: TurnEnded | None) -> None:
         """Do what was chosen."""
@@ -212,7 +212,7 @@ class OptionVerbs(ChatBase):
         if core is None or active is None:
             self.say("No model answers.")
         else:
-            self.do(lambda: self._parameters(core, active), "parameters")
+            self.do_opening(lambda: self._parameters(core, active), "parameters")
 
     async def _parameters(self, core: Core, active: ActiveModel) -> None:
         from venom_tui.ui.screens.chat.parameters import ask_for, parameter_picker
@@ -228,7 +228,7 @@ class OptionVerbs(ChatBase):
             if name is not None:
                 self.app.push_screen(ask_for(by_name[name]), lambda value: set_it(name, value))
 
-        self.app.push_screen(parameter_picker(active.name, specs), picked)
+        self.app.call_later(self.app.push_screen, parameter_picker(active.name, specs), picked)
 
 
 def meter_words(use: ContextUse | None) -> Content:

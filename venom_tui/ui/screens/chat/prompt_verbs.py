@@ -47,7 +47,10 @@ class PromptVerbs(ChatBase):
         """Run a command or send the prompt; return whether it was taken."""
         command = parse(text)
         if command is not None:
-            return self._run_command(*command)
+            go_on = self.prompt.hold()  # what is typed behind it belongs to what it opens
+            taken = self._run_command(*command)
+            go_on()
+            return taken
         visit = self.conversation.asking.take_prompt()
         self.prompt.remember(text)
         self.hide_card()
@@ -97,7 +100,7 @@ class PromptVerbs(ChatBase):
         if argument:
             self.say(f"/{name} takes nothing behind it.")
             return False
-        self.call_later(self.run_action, command.action)
+        self.app.call_later(self.run_action, command.action)
         return True
 
     # ------------------------------------------------------------------ while one types
@@ -154,7 +157,8 @@ class PromptVerbs(ChatBase):
 
     def on_prompt_empty_key(self, message: Prompt.EmptyKey) -> None:
         """In an empty prompt `?` is help and `:` finds a command."""
-        self.call_later(self.app.run_action, "help" if message.key == "?" else "command_palette")
+        self.app.call_later(self.app.run_action, "help" if message.key == "?" else "command_palette")
+        message.go_on()
 
     def on_prompt_nothing_found(self, _message: Prompt.NothingFound) -> None:
         """Say that no prompt before holds the words."""
@@ -177,5 +181,5 @@ class PromptVerbs(ChatBase):
 
     def command_model(self, words: str) -> bool:
         """Pick the model that answers; `words` are filtered by."""
-        self.call_later(self.app.run_action, f"app.pick_model({words!r})")
+        self.app.call_later(self.app.run_action, f"app.pick_model({words!r})")
         return True
