@@ -23,20 +23,29 @@ def _no_demonstration(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def chat(data_dir: Path, config_dir: Path, _no_demonstration: None) -> OpenChat:
-    """Open the application: `async with chat(OLLAMA_HOST=server.url, columns=80) as shown`."""
+    """Open the application: `async with chat(OLLAMA_HOST=server.url, columns=80) as shown`.
+
+    With `opened=False` neither the core nor the text that tells it ready is waited for.
+    """
 
     @asynccontextmanager
     async def run(
-        columns: int = 100, rows: int = 30, section: str = "chat", ready: str = "Answering: ", **environ: str
+        columns: int = 100,
+        rows: int = 30,
+        section: str = "chat",
+        ready: str = "Answering: ",
+        opened: bool = True,
+        **environ: str,
     ) -> AsyncIterator[Chat]:
         given = {"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir), "VENOM_DISCOVERY": "0"}
         given |= {"VENOM_THREADS": "1", **environ}
         app = VenomApp(load_settings(environ=given), section=section)
         async with app.run_test(size=(columns, rows)) as pilot:
             shown = Chat(app, pilot)
-            await shown.until(lambda: app.core is not None)
             try:
-                if ready:
+                if opened:
+                    await shown.until(lambda: app.core is not None)
+                if opened and ready:
                     await shown.until_text(ready)
                 yield shown
             finally:  # in its order, as a person ends it: the loop's end would cancel the core's tasks all at once

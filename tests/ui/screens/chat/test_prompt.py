@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ from tests.openai import plain
 from tests.servers import answer, sends, serving
 from tests.ui.screens.chat.conftest import OpenChat
 from tests.ui.screens.chat.support import Chat
+from venom_tui.core.core import Core
+from venom_tui.ui.app import core_life
 
 _VLLM = {"VENOM_ACTIVE_RUNTIME": "vllm"}
 PNG = base64.b64decode(
@@ -100,6 +103,28 @@ async def test_files_go_along_and_are_told_with_their_size(chat: OpenChat, folde
         await shown.press("alt+x", "alt+x")
         assert shown.prompt.text == "or"
         await shown.until(lambda: "no such file" not in shown.text)
+
+
+async def test_a_file_goes_along_with_a_prompt_that_is_sent_before_the_core_is_open(
+    chat: OpenChat, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_open = threading.Event()
+    real = core_life._import_core
+
+    def late() -> type[Core]:
+        may_open.wait(20)
+        return real()
+
+    monkeypatch.setattr(core_life, "_import_core", late)
+    async with (
+        serving(plain("tiny")) as server,
+        chat(opened=False, VLLM_ENDPOINT=server.url, **_VLLM) as shown,
+    ):
+        await shown.ask("read @notes.txt")
+        assert shown.prompt.text == "" and shown.app.core is None
+        may_open.set()
+        (prompt, _) = await shown.answered()
+        assert [one.name for one in prompt.attachments] == ["notes.txt"]
 
 
 async def test_an_image_for_a_model_that_cannot_see(chat: OpenChat, folder: Path) -> None:

@@ -68,6 +68,7 @@ class Asking:
         """
         try:
             async with self._in_order:
+                await self._conversation.ready()  # what the prompt names is read by the core
                 request_id = await self._send(visit, text, await attach(text), model)
         finally:
             visit.sending -= 1

@@ -187,9 +187,13 @@ class Conversation:
             await self.ensure(visit)
             self.changed()
 
+    async def ready(self) -> None:
+        """Wait until the core is open and the last session is shown, or something was begun instead."""
+        await self._opened.wait()
+
     async def ensure(self, visit: Visit) -> Session:
         """Return a visit's session; make it when there is none yet."""
-        await self._opened.wait()
+        await self.ready()
         core = self.core
         assert core is not None
         async with self._creating:
