@@ -156,3 +156,16 @@ async def test_two_that_failed_stand_in_their_order(chat: OpenChat) -> None:
         await shown.until_text("2 of 2, goes on")
         places = [shown.text.index(words) for words in ("The first bit", "The second bit")]
         assert places == sorted(places) and shown.text.index("1 of 2") < places[0] < shown.text.index("2 of 2")
+
+
+async def test_asking_again_where_nothing_was_asked_is_said_and_the_card_stays(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.press("ctrl+r")
+        await shown.until(lambda: len(shown.notices) == 1)
+        await shown.ask("/again")
+        await shown.until(lambda: len(shown.notices) == 2)
+        assert all(said.startswith("There is no answer to ask for again.") for said in shown.notices)
+        assert "Answering: " in shown.text, "the card stays"
+        await shown.ask("one")
+        await shown.answered()
+        assert "Answering: " not in shown.text

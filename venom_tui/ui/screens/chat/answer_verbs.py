@@ -32,8 +32,12 @@ class AnswerVerbs(ChatBase):
 
     def action_regenerate(self) -> None:
         """Ask for the last answer again."""
-        self.hide_card()
-        start(self, lambda: self.conversation.asking.regenerate(), group="send")
+        start(self, lambda: self._regenerate(), group="send")
+
+    async def _regenerate(self) -> None:
+        visit = await self.conversation.asking.regenerate()
+        if self.conversation.visit is visit:
+            self.hide_card()
 
     def action_retry_on(self) -> None:
         """Pick another model and ask it the last prompt, too."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from textual.worker import Worker
 
+from venom_tui.core.errors import UsageError
 from venom_tui.core.types.session import QueuedPrompt
 from venom_tui.core.types.turn import TurnEnded, TurnStarted
 from venom_tui.ui.screens.chat.turn_view import TurnView
@@ -99,16 +100,17 @@ class Asking:
         keep: bool = False,
         context_length: int | None = None,
         leave_out_oldest: bool = False,
-    ) -> None:
-        """Ask for the last answer again; with `keep` the one before stays beside it.
+    ) -> Visit:
+        """Ask for the last answer again; with `keep` the one before stays beside it. Return where it was asked for.
 
         Raises:
             VenomError: there is none, or it could not be asked for.
         """
         conversation = self._conversation
+        await conversation.ready()
         visit, core = conversation.visit, conversation.core
         if core is None or visit.session is None:
-            return
+            raise UsageError("There is no answer to ask for again.", hint="Send a prompt first.")
         old = conversation.last_answer
         visit.sending += 1
         try:
@@ -122,11 +124,11 @@ class Asking:
             )
         finally:
             visit.sending -= 1
-        if conversation.visit is not visit:
-            return
-        if old is not None and not keep:
-            conversation.transcript.remove_entry(old.id)
-        self.follow(request_id, user_shown=True)
+        if conversation.visit is visit:
+            if old is not None and not keep:
+                conversation.transcript.remove_entry(old.id)
+            self.follow(request_id, user_shown=True)
+        return visit
 
     async def stop(self) -> None:
         """Stop the answer that is being written and keep what came."""
