@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import threading
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.servers import answer, sends, serving
 from tests.ui.screens.chat.conftest import OpenChat
 from tests.ui.screens.chat.support import Chat
 from venom_tui.core.core import Core
+from venom_tui.core.types.session import SessionOptions
 from venom_tui.ui.app import core_life
 
 _VLLM = {"VENOM_ACTIVE_RUNTIME": "vllm"}
@@ -161,6 +163,31 @@ async def test_commands_are_completed_and_unknown_ones_are_no_prompts(chat: Open
         assert (sent["think"], sent["format"]) == ("high", "json")
         await shown.press("alt+t")
         await shown.until(lambda: "think auto · JSON" in shown.text)
+
+
+async def test_what_is_chosen_quickly_is_all_chosen(chat: OpenChat, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeOllama({"thinker:1b": {"capabilities": ["completion", "thinking"]}})
+    async with serving(fake) as server, chat(OLLAMA_HOST=server.url) as shown:
+        real, may_go, asked = shown.core.sessions.set_options, asyncio.Event(), 0
+
+        async def set_options(session_id: str, options: SessionOptions) -> None:
+            nonlocal asked
+            asked += 1
+            await may_go.wait()
+            await real(session_id, options)
+
+        monkeypatch.setattr(shown.core.sessions, "set_options", set_options)
+        await shown.ask("/think high")
+        await shown.ask("/oldest leave")
+        await shown.press("alt+t", "alt+t", "alt+t")
+        await shown.until(lambda: asked > 0)
+        may_go.set()
+        await shown.until(lambda: asked == 5 and not [w for w in shown.app.workers if w.group == "options"])
+        session = shown.screen.conversation.session
+        assert session is not None
+        options = (await shown.core.sessions.get(session.id)).options
+        assert (options.think, options.leave_out_oldest) == ("off", True), "high, as the model likes, on, off"
+        await shown.until_text("Direct · think off · oldest left out")
 
 
 async def test_a_parameter_goes_to_the_wire_and_what_it_does_not_know_is_told(chat: OpenChat) -> None:

@@ -67,6 +67,7 @@ class Conversation:
         self.core: Core | None = None
         self._opened = asyncio.Event()
         self._creating = asyncio.Lock()
+        self._choosing = asyncio.Lock()
         self._begun = False
         self.visit = Visit()
         self.asking = Asking(self, ended)
@@ -213,12 +214,22 @@ class Conversation:
         Raises:
             VenomError: it cannot be chosen, or not be kept.
         """
+        await self.change_options(lambda options: replace(options, **changes))  # type: ignore[arg-type]  # keywords
+
+    async def change_options(self, change: Callable[[SessionOptions], SessionOptions]) -> None:
+        """Choose for all further turns of the open session what `change` makes of what was chosen before.
+
+        Raises:
+            VenomError: it cannot be chosen, or not be kept.
+        """
         visit = self.begun()
-        session = await self.ensure(visit)
-        assert self.core is not None
-        options = replace(session.options, **changes)  # type: ignore[arg-type]  # keywords of one dataclass
-        await self.core.sessions.set_options(session.id, options)
-        visit.session = replace(session, options=options)
+        await self.ensure(visit)
+        async with self._choosing:  # each goes on from what the one before has chosen
+            assert self.core is not None
+            assert visit.session is not None
+            options = change(visit.session.options)
+            await self.core.sessions.set_options(visit.session.id, options)
+            visit.session = replace(visit.session, options=options)
         self.changed()
 
     async def _remember(self, session: Session) -> None:

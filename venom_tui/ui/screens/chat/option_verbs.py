@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.content import Content
@@ -70,7 +71,10 @@ class OptionVerbs(ChatBase):
     def action_toggle_think(self) -> None:
         """Let the model think first, then not, then leave it to the model."""
         order = {None: "on", "on": "off"}
-        self._think(order.get(self.conversation.options.think))
+        if self.conversation.options.think is None:
+            self._warn_of_thinking()
+        change = self.conversation.change_options
+        self.do(lambda: change(lambda chosen: replace(chosen, think=order.get(chosen.think))), "options")
 
     def command_think(self, argument: str) -> bool:
         """Choose whether, or how much, the model thinks."""
@@ -80,14 +84,16 @@ class OptionVerbs(ChatBase):
         if word not in (*THINKING, "auto"):
             self.say(f"/think takes {', '.join(THINKING)} or auto, which leaves it to the model.")
             return False
-        self._think(None if word == "auto" else word)
+        think = None if word == "auto" else word
+        if think not in (None, "off"):
+            self._warn_of_thinking()
+        self.do(lambda: self.conversation.choose(think=think), "options")
         return True
 
-    def _think(self, think: str | None) -> None:
+    def _warn_of_thinking(self) -> None:
         model = self.active_model
-        if think not in (None, "off") and model is not None and "thinking" not in (model.capabilities or ("thinking",)):
+        if model is not None and "thinking" not in (model.capabilities or ("thinking",)):
             self.say(f"As far as is known {model.name} does not think.")
-        self.do(lambda: self.conversation.choose(think=think), "options")
 
     def command_format(self, argument: str) -> bool:
         """Choose what answers must be: any JSON, JSON that fits a schema, or text."""
