@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from tests.ollama import FakeOllama
 from tests.openai import plain, vllm
 from tests.servers import Exchange, answer, head, piece, sends, serving
 from tests.ui.screens.chat.conftest import OpenChat
-from tests.ui.screens.chat.support import call, streamed, thought, words
+from tests.ui.screens.chat.support import Gated, call, streamed, thought, words
+from venom_tui.core.types.session import Message, MessageState
 
 _VLLM = {"VENOM_ACTIVE_RUNTIME": "vllm"}
 
@@ -169,3 +174,29 @@ async def test_asking_again_where_nothing_was_asked_is_said_and_the_card_stays(c
         await shown.ask("one")
         await shown.answered()
         assert "Answering: " not in shown.text
+
+
+async def test_an_answer_that_ends_while_its_session_is_opened_is_shown_whole(
+    chat: OpenChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gated = Gated()
+    async with serving(gated.server) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("one")
+        await shown.until_text("beginning 1")
+        session = shown.screen.conversation.session
+        assert session is not None
+        await shown.press("ctrl+n")
+        real = shown.core.sessions.messages
+
+        async def messages(session_id: str, **limits: Any) -> list[Message]:
+            found = await real(session_id, **limits)
+            gated.let()
+            await shown.until(lambda: not shown.core.chat.running(session_id))
+            return found
+
+        monkeypatch.setattr(shown.core.sessions, "messages", messages)
+        shown.screen.open_session(session.id)
+        await shown.until_text("beginning 1 end 1")
+        answer = shown.screen.conversation.last_answer
+        assert answer is not None
+        assert answer.state is MessageState.COMPLETE

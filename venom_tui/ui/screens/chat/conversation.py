@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from venom_tui.core.errors import NotFound, ReadOnly, VenomError
-from venom_tui.core.types.session import Message, Role, Session, SessionOptions
+from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions
 from venom_tui.ui.screens.chat.asking import Asking
 from venom_tui.ui.screens.chat.entries import answer_groups, entries_of
 from venom_tui.ui.screens.chat.session_list import is_blank
@@ -138,14 +138,10 @@ class Conversation:
         core = self.core
         if core is None:
             return
-        session = await core.sessions.get(session_id)
-        messages = await core.sessions.messages(session.id, limit=PAGE, data=False)
-        while at is not None and messages and messages[0].seq > 1 and all(m.id != at for m in messages):
-            first = messages[0].seq
-            older = await core.sessions.messages(session.id, before_seq=first, limit=4 * PAGE, data=False)
-            if not older:
-                break
-            messages = [*older, *messages]
+        session, messages = await self._read(core, session_id, at)
+        for _again in range(2):  # an answer ended while it was read; then the prompt that waited for it began one
+            if _is_outdated(messages, core.chat.running(session.id)):
+                session, messages = await self._read(core, session_id, at)
         if unless_begun and self._begun:
             return
         left = self._leave_for(Visit(session, session.temporary, session.draft))
@@ -159,6 +155,18 @@ class Conversation:
         await self._tidy(left)
         await self._remember(session)
         self.changed()
+
+    async def _read(self, core: Core, session_id: str, at: str | None) -> tuple[Session, list[Message]]:
+        """Read a session and its newest messages, back to the one that is sought."""
+        session = await core.sessions.get(session_id)
+        messages = await core.sessions.messages(session.id, limit=PAGE, data=False)
+        while at is not None and messages and messages[0].seq > 1 and all(m.id != at for m in messages):
+            first = messages[0].seq
+            older = await core.sessions.messages(session.id, before_seq=first, limit=4 * PAGE, data=False)
+            if not older:
+                break
+            messages = [*older, *messages]
+        return session, messages
 
     def seen(self) -> None:
         """Take notice that the open session is looked at."""
@@ -379,3 +387,10 @@ class Conversation:
             self.keep(visit, visit.drafted or text)
         elif not self._prompt.text:
             self._prompt.put(text)
+
+
+def _is_outdated(messages: Sequence[Message], running: str | None) -> bool:
+    """Return whether messages were read before a turn ended, or began, that runs no more, or now."""
+    if running is None:
+        return any(message.state is MessageState.STREAMING for message in messages)
+    return all(message.request_id != running for message in messages)
