@@ -132,6 +132,19 @@ async def test_it_stays_off_when_it_was_turned_off(chat: OpenChat) -> None:
         assert "── Last answer" not in shown.text and "── Machine" not in shown.text
 
 
+async def test_it_is_filled_where_it_is_made_as_one_comes_back_to_the_chat(
+    chat: OpenChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(plain("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        await shown.until(lambda: shown.core.guard.latest() is not None)
+        monkeypatch.setattr(shown.screen, "core_event", lambda _event: None)  # no sample fills it by the way
+        await shown.press("f5")
+        await shown.pilot.resize_terminal(160, 30)
+        await shown.press("f2")
+        await shown.until_text("No answer yet.")
+        await shown.until_text("RAM ")
+
+
 @pytest.mark.parametrize("value", ["both", "request", "machine", "off"])
 def test_every_choice_has_its_words(value: str) -> None:
     from venom_tui.core.settings.keys import KEYS

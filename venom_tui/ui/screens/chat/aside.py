@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -30,11 +30,17 @@ _MOST_MODELS = 12
 
 
 class Aside(Vertical):
-    """Two regions; what is equal to what stands there paints nothing."""
+    """Two regions; what is equal to what stands there paints nothing.
 
-    def __init__(self, shows: str) -> None:
+    Args:
+        shows: one of `SHOWS`.
+        ready: called once it can be filled.
+    """
+
+    def __init__(self, shows: str, ready: Callable[[], object]) -> None:
         super().__init__(id="aside")
         self._shows = shows
+        self._ready = ready
         self._said: dict[str, list[Content]] = {}
 
     def compose(self) -> Iterable[Widget]:
@@ -48,6 +54,7 @@ class Aside(Vertical):
         """Show what is to be shown."""
         self.query_one("#machine-rule", RuleLine).set_title("Machine", "GiB")
         self.show(self._shows)
+        self.call_later(self._ready)
 
     def show_next(self) -> str:
         """Show what comes after what is shown, and return it."""
@@ -59,8 +66,8 @@ class Aside(Vertical):
         self._shows = shows
         self.set_class(shows == "off", "-off")
         for name in ("request", "machine"):
-            for part in (f"#{name}-rule", f"#{name}"):
-                self.query_one(part).display = shows in (name, "both")
+            for part in self.query(f"#{name}-rule, #{name}"):  # none before it is mounted
+                part.display = shows in (name, "both")
 
     def show_request(self, answer: Message | None) -> None:
         """Show the last answer's way."""

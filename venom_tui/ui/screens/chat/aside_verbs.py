@@ -31,9 +31,8 @@ class AsideVerbs(ChatBase):
             return
         from venom_tui.ui.screens.chat.aside import Aside
 
-        self._aside = Aside(core.settings.text("VENOM_CHAT_ASIDE"))
+        self._aside = Aside(core.settings.text("VENOM_CHAT_ASIDE"), self.renew_aside)
         self.query_one("#columns").mount(self._aside)
-        self.call_after_refresh(self.renew_aside)
 
     def renew_aside(self) -> None:
         """Show what the last answer and the machine are now, where that can be seen."""
