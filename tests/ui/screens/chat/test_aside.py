@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from textual import events
 from textual.content import Content
 
 from tests.openai import plain
@@ -143,6 +145,18 @@ async def test_it_is_filled_where_it_is_made_as_one_comes_back_to_the_chat(
         await shown.press("f2")
         await shown.until_text("No answer yet.")
         await shown.until_text("RAM ")
+
+
+async def test_what_a_low_terminal_has_no_room_for_can_be_scrolled_to(chat: OpenChat) -> None:
+    async with serving(plain("one")) as server, chat(columns=140, rows=10, VLLM_ENDPOINT=server.url) as shown:
+        await shown.ask("hello")
+        await shown.answered()
+        await shown.until_text("tokens ")
+        assert "RAM " not in "\n".join(shown.lines[1:])
+        wheel = events.MouseScrollDown(None, 110, 5, 0, 1, 0, shift=False, meta=False, ctrl=False)
+        for _ in range(8):
+            shown.app.post_message(copy(wheel))
+        await shown.until(lambda: "RAM " in "\n".join(shown.lines[1:]))
 
 
 @pytest.mark.parametrize("value", ["both", "request", "machine", "off"])
