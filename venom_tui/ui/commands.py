@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from venom_tui.ui.dialogs.help import room_title
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.theme import NAMES
 from venom_tui.ui.widgets.columns import Column
+from venom_tui.ui.widgets.prompt import Prompt
+from venom_tui.ui.widgets.rows import RowList
 
 if TYPE_CHECKING:
     from venom_tui.ui.app import VenomApp
@@ -41,6 +43,20 @@ class Command:
     node: DOMNode
 
 
+class _Palette(Picker):
+    """The commands; what is typed behind a chosen one belongs to what it opens, not to the prompt below."""
+
+    def __init__(self, choices: Sequence[Choice], prompt: Prompt | None) -> None:
+        super().__init__("Commands", _COLUMNS, choices, empty="No command matches.", id="commands")
+        self._prompt = prompt
+        self.go_on: Callable[[], object] = lambda: None
+
+    def _pick(self, rows: RowList) -> None:
+        if self._prompt is not None and rows.cursor_key is not None:
+            self.go_on = self._prompt.hold()
+        super()._pick(rows)
+
+
 def find_command(app: VenomApp) -> None:
     """Open the palette over what is shown, or close it again."""
     if isinstance(app.screen, Picker) and app.screen.id == "commands":
@@ -59,12 +75,14 @@ def find_command(app: VenomApp) -> None:
         )
         for command in commands.values()
     ]
-    picker = Picker("Commands", _COLUMNS, choices, empty="No command matches.", id="commands")
+    below = app.focused
+    picker = _Palette(choices, below if isinstance(below, Prompt) else None)
 
     def run(key: str | None) -> None:
         command = commands.get(key) if key is not None else None
         if command is not None:
             app.call_later(app.run_action, command.action, command.node)
+        picker.go_on()
 
     app.push_screen(picker, run)
 

@@ -24,9 +24,9 @@ async def test_what_is_typed_behind_a_command_goes_into_what_it_opens(chat: Open
     fake = plain("one", "two")
     async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
         burst(shown, b"/model\rtwo\r")
-        await shown.until(lambda: "two @ vllm" in shown.lines[0])
+        await shown.until(lambda: "two @ vllm" in shown.text)
         burst(shown, b"/model\rone\rand then?\r")
-        await shown.until(lambda: "one @ vllm" in shown.lines[0])
+        await shown.until(lambda: "one @ vllm" in shown.text)
         (prompt, _) = await shown.answered()
         assert prompt.content == "and then?"
         burst(shown, b"\x1brtwo\r")  # alt+r
@@ -34,8 +34,11 @@ async def test_what_is_typed_behind_a_command_goes_into_what_it_opens(chat: Open
         await shown.answered(2)
         burst(shown, b"/rename\r\x15Another title\r")  # ctrl+u: the title before goes
         await shown.until_text("── Another title")
-        burst(shown, b"/find\rthen\r")
-        await shown.until(lambda: shown.screen.transcript.has_focus)
+        for find in (b"/find\r", b":search text\r"):
+            burst(shown, find + b"then\r")
+            await shown.until(lambda: shown.screen.transcript.has_focus)
+            await shown.press("escape")
+            assert shown.prompt.has_focus and shown.prompt.text == ""
         assert _asked(fake) == ["and then?"] * 2 and fake.chats[1]["model"] == "two"
 
 
