@@ -29,8 +29,8 @@ class Shown:
 
     @property
     def lines(self) -> list[str]:
-        """The rows of the screen in front."""
-        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()]
+        """The rows of the screen in front; one that was not laid out yet has an empty one."""
+        return [strip.text.rstrip() for strip in self.app.screen._compositor.render_strips()] or [""]
 
     @property
     def text(self) -> str:
