@@ -141,8 +141,13 @@ class OperationRunner:
             **facts,  # type: ignore[arg-type]  # fields of one dataclass
         )
 
+    @property
+    def closing(self) -> bool:
+        """Whether what runs is being interrupted, and nothing new is begun."""
+        return self._runs.closing
+
     def _refuse_when_closing(self) -> None:
-        if self._runs.closing:
+        if self.closing:
             raise Interrupted("venom-tui is closing: nothing new is begun.")
 
     # ------------------------------------------------------------------ what there is

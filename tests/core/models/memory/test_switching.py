@@ -10,7 +10,15 @@ import pytest
 from tests.core.models.memory.conftest import Link
 from tests.core.support import ask, next_of, open_core
 from venom_tui.core.core import Core
-from venom_tui.core.errors import GuardRefused, LoadFailed, NeedsYes, PlanChanged, RuntimeRefused, UsageError
+from venom_tui.core.errors import (
+    GuardRefused,
+    Interrupted,
+    LoadFailed,
+    NeedsYes,
+    PlanChanged,
+    RuntimeRefused,
+    UsageError,
+)
 from venom_tui.core.events import OperationChanged
 from venom_tui.core.types.operation import OperationState
 from venom_tui.core.types.session import MessageState
@@ -97,6 +105,22 @@ async def test_a_switch_that_is_given_up_is_taken_back(link: Link) -> None:
         assert (held(core), await active(core)) == ({"a"}, "a")
         states = {(one.kind, one.target): one.state for one in await core.operations.list()}
         assert states["switch", "a → b"] is OperationState.CANCELLED
+
+
+async def test_a_switch_whose_load_is_cancelled_is_taken_back(link: Link) -> None:
+    async with open_core(link("a", "b"), VENOM_EMBEDDED_MODELS=1) as core:
+        await core.models.activate("a")
+        with core.events.subscribe() as events:
+            switching = asyncio.create_task(core.models.activate("b", yes=True))
+            while (load := (await next_of(events, OperationChanged)).operation).message != "loading b" or (
+                load.kind != "load"
+            ):
+                pass
+        await core.operations.cancel(load.id)
+        with pytest.raises(Interrupted, match="load of b was cancelled"):
+            await switching
+        assert (held(core), await active(core)) == ({"a"}, "a")
+        assert (await history(core))[-1] == ("load", "a", "succeeded")
 
 
 async def test_back_while_both_are_loaded_asks_nothing(link: Link) -> None:

@@ -8,13 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from venom_tui.core.errors import (
-    Interrupted,
-    NeedsYes,
-    PlanChanged,
-    RuntimeRefused,
-    VenomError,
-)
+from venom_tui.core.errors import NeedsYes, PlanChanged, RuntimeRefused, VenomError
 from venom_tui.core.models.memory import leaving, post_mortem
 from venom_tui.core.models.memory.consent import check, differs, since, told
 from venom_tui.core.models.memory.keeping import FOR_EVER, Keeping
@@ -179,8 +173,8 @@ class ModelMemory:
             await self._runtimes.verify(prepared)
             if plan.kind == "switch":
                 await self._models.make_active(model, active)
-        except BaseException as failure:
-            if not isinstance(failure, Interrupted):
+        except BaseException:
+            if not self._operations.closing:  # a load or unload in it that was cancelled by itself is a failure, too
                 await self._take_back(model, there, progress)
             raise
         for one in self._missing(there):
