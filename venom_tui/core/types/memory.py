@@ -8,6 +8,9 @@ from datetime import datetime
 from venom_tui.core.types.fit import FitReport
 from venom_tui.core.types.limits import LimitState
 
+OURS, OTHERS, PINNED = range(3)
+"""Tiers: who leaves first. Ours that nobody pinned, then what others loaded, then what somebody pinned."""
+
 
 @dataclass(frozen=True, slots=True)
 class Eviction:
@@ -33,6 +36,11 @@ class Eviction:
     def asks_apart(self) -> bool:
         """Whether a yes to evictions does not cover it: others loaded it, or it is pinned."""
         return not self.ours or self.pinned
+
+    @property
+    def tier(self) -> int:
+        """Return what kind of a yes it needs, and when it would leave among others."""
+        return PINNED if self.pinned else (OURS if self.ours else OTHERS)
 
     @property
     def whose(self) -> str:

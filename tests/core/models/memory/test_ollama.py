@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.core.support import ask, open_core
+from tests.core.support import ask, next_of, open_core
 from tests.ollama import FakeOllama, says
 from tests.servers import Server
 from venom_tui.core.core import Core
-from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused
+from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused, RuntimeUnavailable
+from venom_tui.core.events import OperationChanged
 from venom_tui.core.models import files
 from venom_tui.core.owner import Owner, start_time
 from venom_tui.core.store.held import HeldStore
@@ -99,6 +103,52 @@ async def test_what_others_pinned_needs_a_yes(tmp_path: Path, fake: FakeOllama, 
                 await refused
         assert ONE in fake.loaded
         await core.models.unload(ONE, yes=True)
+        assert ONE not in fake.loaded
+
+
+@pytest.mark.parametrize("verb", ["unload", "unpin", "extend"])
+async def test_what_others_pin_while_one_waits_needs_a_yes_too(
+    tmp_path: Path, fake: FakeOllama, ollama: Server, verb: str
+) -> None:
+    fake.hold(ONE)
+    gate = asyncio.Event()
+
+    async def busy(_progress: object) -> None:
+        await gate.wait()
+
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        with core.events.subscribe() as events:
+            before = asyncio.create_task(core.operations.run("busy", "x", busy, runtime="ollama"))
+            await next_of(events, OperationChanged)
+            asked_for: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
+                "unload": core.models.unload,
+                "unpin": core.models.unpin,
+                "extend": partial(core.models.extend, duration="10m"),
+            }
+            waiting = asyncio.create_task(asked_for[verb](ONE))
+            while (await next_of(events, OperationChanged)).operation.kind != verb:
+                pass
+        fake.hold(ONE, forever=True)
+        gate.set()
+        await before
+        with pytest.raises(NeedsYes, match="is pinned by somebody else"):
+            await waiting
+        await core.runtimes.look()
+        assert [one.pinned for one in core.runtimes.loaded()] == [True]
+
+
+async def test_a_runtime_that_does_not_answer_does_not_count_as_empty(
+    tmp_path: Path, fake: FakeOllama, ollama: Server
+) -> None:
+    fake.hold(ONE)
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        fake.instead["GET /api/ps"] = says({"error": "server busy, please try again"}, "503 Service Unavailable")
+        for asked_for in (core.models.unload(ONE), core.models.pin(ONE)):
+            with pytest.raises(RuntimeUnavailable, match=r"does not say what it holds: .*server busy"):
+                await asked_for
+        del fake.instead["GET /api/ps"]
+        await core.models.unload(ONE)
         assert ONE not in fake.loaded
 
 

@@ -166,6 +166,34 @@ async def test_a_pin_counts_from_the_moment_that_it_is_set(link: Link) -> None:
         assert held(core) == {"b"}
 
 
+async def test_what_is_pinned_while_a_switch_waits_for_its_turn_stays(link: Link) -> None:
+    async with open_core(link("a", "b"), VENOM_EMBEDDED_MODELS=1) as core:
+        await core.models.activate("a")
+        gate = asyncio.Event()
+
+        async def busy(_progress: object) -> None:
+            await gate.wait()
+
+        with core.events.subscribe() as events:
+
+            async def queued(kind: str, state: OperationState) -> None:
+                while (one := (await next_of(events, OperationChanged)).operation).kind != kind or one.state != state:
+                    pass
+
+            before = asyncio.create_task(core.operations.run("busy", "x", busy, runtime="embedded"))
+            await queued("busy", OperationState.RUNNING)
+            pin = asyncio.create_task(core.models.pin("a"))
+            await queued("pin", OperationState.QUEUED)
+            switching = asyncio.create_task(core.models.activate("b", yes=True))
+            await queued("unload", OperationState.QUEUED)
+            gate.set()
+            await asyncio.gather(before, pin)
+            with pytest.raises(PlanChanged, match="b was not switched to: a is pinned by now") as no:
+                await switching
+        assert (held(core), await active(core), core.runtimes.loaded()[0].pinned) == ({"a"}, "a", True)
+        assert [one.name for one in no.value.plan.apart] == ["a"]  # type: ignore[attr-defined]  # the plan of the error
+
+
 async def test_pinned_models_stay_for_prompts_and_verbs_say_what_they_cannot(link: Link) -> None:
     async with open_core(link("a", "b", "c"), VENOM_EMBEDDED_MODELS=1) as core:
         with pytest.raises(RuntimeRefused, match="a is not loaded"):

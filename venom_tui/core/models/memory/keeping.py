@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from venom_tui.core.errors import NeedsYes, RuntimeRefused, UsageError
+from venom_tui.core.errors import NeedsYes, RuntimeRefused, RuntimeUnavailable, UsageError
 from venom_tui.core.models.memory.marks import Marks
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
@@ -29,6 +29,7 @@ class Keeping:
 
         Raises:
             RuntimeRefused: it is not loaded, or its runtime takes no pins.
+            RuntimeUnavailable: its runtime does not answer.
         """
         held = await self._keep(model, "pin", FOR_EVER)
         await self._marks.note(held, pinned=True)
@@ -40,6 +41,7 @@ class Keeping:
         Raises:
             NeedsYes: somebody else pinned it.
             RuntimeRefused: it is not loaded, or its runtime takes no pins.
+            RuntimeUnavailable: its runtime does not answer.
         """
         held = await self._keep(model, "unpin", None, yes=yes)
         await self._marks.note(held, pinned=False)
@@ -52,6 +54,7 @@ class Keeping:
             UsageError: that is no duration.
             NeedsYes: somebody pinned it, which that would undo.
             RuntimeRefused: it is not loaded, or its runtime keeps no time.
+            RuntimeUnavailable: its runtime does not answer.
         """
         text = duration.strip().lower()
         if not _DURATION.fullmatch(text) or not any(digit in text for digit in "123456789"):
@@ -68,23 +71,53 @@ class Keeping:
     ) -> LoadedModel:
         if words := self._runtimes.runtime(model.runtime).cannot(verb):
             raise RuntimeRefused(words)
-        await self._runtimes.look(model.runtime)
-        held = self._held(model)
+        held = await self.seen(model)
         if held is None:
             raise RuntimeRefused(f"{model.name} is not loaded.", hint="Load it first.")
-        await self._marks.renew()
-        if verb != "pin" and held.pinned and not self._marks.pin_is_ours(held) and not yes:
-            raise NeedsYes(
-                f"{model.name} is pinned by somebody else; that would undo it.",
-                hint="A yes (--yes) does it all the same.",
-            )
+
+        def check(now: LoadedModel) -> None:
+            if verb != "pin":
+                self.check(now, "that would undo it", yes=yes)
+
+        check(held)
 
         async def keep(progress: Progress) -> None:
             progress.update(message=f"{verb} {model.name}" + (f" for {keep_alive}" if verb == "extend" else ""))
+            now = await self.seen(model)
+            if now is not None:
+                check(now)  # somebody may have pinned it while this waited for its turn
             await self._runtimes.keep(model, keep_alive)
 
         await self._operations.run(verb, model.name, keep, runtime=model.runtime)
         return self._held(model) or held
+
+    async def seen(self, model: ModelInfo) -> LoadedModel | None:
+        """Ask a model's runtime, and return the model as it is held now; None: it is not loaded.
+
+        Raises:
+            RuntimeUnavailable: the runtime does not answer, so that nobody knows.
+        """
+        await self._runtimes.look(model.runtime)
+        status = self._runtimes.runtime(model.runtime).status()
+        if status.kind != "embedded" and status.latency_ms is None:  # its last look was not answered
+            raise RuntimeUnavailable(
+                f"Runtime {model.runtime} does not say what it holds: {status.detail}.",
+                hint="Ask again when it answers.",
+                server_message=status.server_message,
+            )
+        await self._marks.renew()
+        return self._held(model)
+
+    def check(self, held: LoadedModel, words: str, *, yes: bool) -> None:
+        """Refuse what would go against the pin of somebody else; `words` say how, as one clause.
+
+        Raises:
+            NeedsYes: somebody else pinned it, and nobody said yes.
+        """
+        if held.pinned and not self._marks.pin_is_ours(held) and not yes:
+            raise NeedsYes(
+                f"{held.name} is pinned by somebody else; {words}.", hint="A yes (--yes) does it all the same."
+            )
 
     def _held(self, model: ModelInfo) -> LoadedModel | None:
         found = (one for one in self._runtimes.loaded() if (one.runtime, one.name) == (model.runtime, model.name))

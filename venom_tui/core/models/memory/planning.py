@@ -16,7 +16,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import GuardSnapshot, LoadedModel
 from venom_tui.core.types.fit import FitReport, Verdict
 from venom_tui.core.types.limits import LimitKind, LimitState, Policy
-from venom_tui.core.types.memory import Eviction, MemoryPlan
+from venom_tui.core.types.memory import OTHERS, OURS, PINNED, Eviction, MemoryPlan
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import GenerationParameters
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _FRESH = timedelta(seconds=5)
 _LEAVES = frozenset({"embedded", "ollama", "llamacpp"})
-_TIERS = 3
-"""Who leaves: first ours that nobody pinned, then what others loaded, then what somebody pinned."""
 _SHORT = frozenset({Verdict.DOES_NOT_FIT, Verdict.PARTLY_ON_CPU})
 
 
@@ -140,10 +138,10 @@ class Planner:
         return self.tier(held), runtime.answering(held.name) > 0, used, held.expires_at or never, held.name
 
     def tier(self, held: LoadedModel) -> int:
-        """Return 0 for ours that nobody pinned, 1 for what others loaded, 2 for what somebody pinned."""
+        """Return which of the tiers of `types.memory` a model is of."""
         if held.pinned:
-            return 2
-        return 0 if self._marks.ours(held) else 1
+            return PINNED
+        return OURS if self._marks.ours(held) else OTHERS
 
     def eviction(self, held: LoadedModel, why: str) -> Eviction:
         """Return a model as one that would leave."""
@@ -270,7 +268,7 @@ class Planner:
     ) -> FitReport:
         """Judge it with those leaving who must anyway, then with more and more of the others."""
         last: FitReport | None = None
-        for tier in range(-1, _TIERS):
+        for tier in (-1, OURS, OTHERS, PINNED):
             more = [one for one in candidates if one not in surplus and self.tier(one) <= tier]
             if last is not None and not any(self.tier(one) == tier for one in more):
                 continue

@@ -20,12 +20,14 @@ from venom_tui.core.runtimes.runtime import Status, silent
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.device import GuardSnapshot, LoadedModel
-from venom_tui.core.types.memory import Eviction, Freed, MemoryPlan
+from venom_tui.core.types.memory import OURS, PINNED, Eviction, Freed, MemoryPlan
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 
 if TYPE_CHECKING:
     from venom_tui.core.models.fit.service import Guard
 
+May = Callable[[LoadedModel], None]
+"""Raises NeedsYes for a model that must stay as it is now."""
 QUEUE = "memory"
 """The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
 
@@ -132,7 +134,10 @@ class ModelMemory:
             check(now, yes=yes, others=others, force=force)
             for words in (*now.warnings, *((now.refusal,) if now.refusal else ())):
                 progress.log(words)
-            await self._do(now, model, progress, tell)
+            try:
+                await self._do(now, model, progress, tell, anybody=force)
+            except NeedsYes as failure:  # of what was to leave, and all is taken back
+                raise await self._changed(now, await self._again(plan, model), failure.message.rstrip(".")) from failure
 
         # Not the queue of a runtime: what it evicts waits for those, while they must not wait for it.
         await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=QUEUE, machine=QUEUE)
@@ -152,8 +157,8 @@ class ModelMemory:
         failure.plan = now
         return failure
 
-    async def _do(self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status) -> None:
-        """Carry a plan out, and take it back where it fails."""
+    async def _do(self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status, *, anybody: bool) -> None:
+        """Carry a plan out, and take it back where it fails; `anybody`: who is to leave does, whatever it became."""
         active = await self._models.active(settled=False)
         evicted = {(one.runtime, one.name) for one in plan.evicts}
         there = [
@@ -166,7 +171,8 @@ class ModelMemory:
                 held = self._held_by(eviction)
                 if held is not None:
                     tell(f"{held.name} leaves for {model.name}")
-                    await self.evict(held, f"evicted for {model.name}: {eviction.why}", tell)
+                    cause = f"evicted for {model.name}: {eviction.why}"
+                    await self.evict(held, cause, tell, may=self._up_to(PINNED if anybody else eviction.tier))
             saved = await self._store.parameters(model.runtime, model.name)
             within = progress if plan.kind == "load" else None
             prepared = await self._runtimes.prepare(model, saved, status=tell, cause=plan.kind, within=within)
@@ -226,34 +232,42 @@ class ModelMemory:
             NeedsYes: somebody else pinned it.
             RuntimeBusy: it still answers somebody after that time; it was left where it is.
             RuntimeRefused: its runtime cannot be told to.
+            RuntimeUnavailable: its runtime does not answer.
         """
         if words := self._runtimes.runtime(model.runtime).cannot("unload"):
             raise RuntimeRefused(words)
-        await self._runtimes.look(model.runtime)
-        held = self._held(model)
+        held = await self.keeping.seen(model)
         if held is None:
             return Freed(model.name, model.runtime, None, None, reason="it was not loaded")
-        await self._marks.renew()
-        if held.pinned and not self._marks.pin_is_ours(held) and not yes:
-            raise NeedsYes(
-                f"{model.name} is pinned by somebody else, who wants it kept.",
-                hint="A yes (--yes) unloads it all the same.",
-            )
-        return await self.evict(held, "user", status, within_s)
 
-    async def evict(self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None) -> Freed:
+        def may(now: LoadedModel) -> None:
+            self.keeping.check(now, "they want it kept", yes=yes)
+
+        may(held)
+        return await self.evict(held, "user", status, within_s, may=may)
+
+    async def evict(
+        self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None, *, may: May | None = None
+    ) -> Freed:
         """Unload a model as an operation of its own, which ends when its memory is back.
 
+        `may` is asked when its turn has come, by how the model is then; None: what is ours and not pinned may leave.
+
         Raises:
+            NeedsYes: it must stay; see `may`.
             RuntimeBusy: it still answers somebody after that time.
             RuntimeFailure: it did not leave.
         """
         model = ModelInfo(held.name, held.runtime, "")
         limit = self._settings.float("VENOM_UNLOAD_TIMEOUT_S") if within_s is None else within_s
+        allowed = self._up_to(OURS) if may is None else may
         seen: list[leaving.Before] = []
         freed: list[Freed] = []
 
         async def before(progress: Progress) -> None:
+            there = await self.keeping.seen(model)
+            if there is not None:
+                allowed(there)
             snapshot = await self._planner.snapshot()
             now = _in(snapshot, held)
             if now is None or now.pid is None:  # what was just loaded has not been measured yet
@@ -277,6 +291,16 @@ class ModelMemory:
         await self._runtimes.unload(model, cause=cause, within_s=within_s, status=status, before=before, after=after)
         await self._marks.note(held, loaded=False, pinned=False)
         return freed[0] if freed else Freed(held.name, held.runtime, None, None, reason="it had left already")
+
+    def _up_to(self, tier: int) -> May:
+        """Return what lets a model leave that needs no more of a yes by now than those of a tier."""
+
+        def may(now: LoadedModel) -> None:
+            if self._planner.tier(now) > tier:
+                why = "pinned" if now.pinned else "somebody else's"
+                raise NeedsYes(f"{now.name} is {why} by now, and stays.", hint="That needs a yes of its own (--force).")
+
+        return may
 
     # ------------------------------------------------------------------ loads that others ask for
 
