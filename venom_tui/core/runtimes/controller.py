@@ -187,13 +187,12 @@ class LlmServerController:
                 f"Runtime {sanitize_line(model.runtime, 40)!r} is not known here.", hint="Pick another model."
             )
         plan, must_load = await runtime.prepare(model, parameters)
-        if must_load:
-            # One load of a model at a time; who comes second finds it held.
-            async with self._loading.setdefault((runtime.id, model.name), asyncio.Lock()):
-                plan, must_load = await runtime.prepare(model, parameters)
-                if must_load:
-                    await self._load(runtime, model, plan, status, cause, within)
-                    plan, _ = await runtime.prepare(model, parameters)
+        while must_load:
+            # A load that somebody else had begun may have been one with another context.
+            mine = await self._load(runtime, model, parameters, status, cause, within)
+            plan, must_load = await runtime.prepare(model, parameters)
+            if mine:
+                break
         self._used[runtime.id, model.name] = next(self._uses)
         return Prepared(runtime, model, plan)
 
@@ -202,30 +201,31 @@ class LlmServerController:
         return self._used.get((runtime_id, model), 0)
 
     async def _load(
-        self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, cause: str, within: Progress | None
-    ) -> None:
+        self,
+        runtime: Runtime,
+        model: ModelInfo,
+        parameters: GenerationParameters,
+        status: Status,
+        cause: str,
+        within: Progress | None,
+    ) -> bool:
+        """Load a model; False: this waited for a load of it that somebody else had begun."""
         if model.error:
             raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file.")
 
-        held_before = any(held.name == model.name for held in runtime.loaded())
+        mine, held_before = False, None
 
         async def load(progress: Progress) -> None:
-            text = f"loading {model.name}"
-            progress.update(message=text, bytes_total=model.size_bytes)
-            status(text)
-            try:
-                await runtime.load(model, plan, status=status)
-            except VenomError as failure:
-                if self.watcher is None:
-                    raise
-                told = await self.watcher.failed(model, failure, progress.log)
-                if told is failure:
-                    raise
-                raise told from failure
-            finally:
-                self._lookout.tell(runtime.id)
-            context = f", context {plan.context_length:,}" if plan.context_length else ""
-            progress.update(message=f"loaded{context}", bytes_done=model.size_bytes)
+            nonlocal mine, held_before
+            mine = True
+            # One load of a model at a time. It may have waited for long: others may have loaded or pinned it meanwhile.
+            async with self._loading.setdefault((runtime.id, model.name), asyncio.Lock()):
+                plan, must_load = await runtime.prepare(model, parameters)
+                if must_load:
+                    held_before = any(held.name == model.name for held in runtime.loaded())
+                    await self._load_it(runtime, model, plan, status, progress)
+                else:
+                    progress.update(message="it was loaded meanwhile")
 
         if within is not None:
             await load(within)
@@ -235,8 +235,29 @@ class LlmServerController:
             await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
             if cause == PROMPT:
                 await self._leave_surplus(model, runtime)
-        if self.watcher is not None:
+        if self.watcher is not None and held_before is not None:
             await self.watcher.loaded(model, held_before=held_before)
+        return mine
+
+    async def _load_it(
+        self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, progress: Progress
+    ) -> None:
+        text = f"loading {model.name}"
+        progress.update(message=text, bytes_total=model.size_bytes)
+        status(text)
+        try:
+            await runtime.load(model, plan, status=status)
+        except VenomError as failure:
+            if self.watcher is None:
+                raise
+            told = await self.watcher.failed(model, failure, progress.log)
+            if told is failure:
+                raise
+            raise told from failure
+        finally:
+            self._lookout.tell(runtime.id)
+        context = f", context {plan.context_length:,}" if plan.context_length else ""
+        progress.update(message=f"loaded{context}", bytes_done=model.size_bytes)
 
     async def _leave_surplus(self, model: ModelInfo, runtime: Runtime) -> None:
         """Let the embedded models leave that are too many after a load that a prompt needed; no answer is cut."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from tests.ollama import FakeOllama, says
 from tests.servers import Server
 from venom_tui.core.core import Core
 from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused, RuntimeUnavailable
-from venom_tui.core.events import OperationChanged
+from venom_tui.core.events import OperationChanged, Subscription
 from venom_tui.core.models import files
 from venom_tui.core.owner import Owner, start_time
 from venom_tui.core.store.held import HeldStore
+from venom_tui.core.types.operation import OperationState
 
 ONE, TWO, THREE = "one:latest", "two:latest", "three:latest"
 
@@ -42,6 +44,23 @@ def asked(server: Server) -> list[dict[str, object]]:
 async def marks(core: Core) -> dict[str, tuple[bool, bool]]:
     """Model -> whether venom-tui loaded it, and whether it pinned it."""
     return {name: (one.loaded, one.pinned) for (_, name), one in (await HeldStore(core.database).all()).items()}
+
+
+@asynccontextmanager
+async def held_up(core: Core, queue: str = "ollama") -> AsyncIterator[Subscription]:
+    """Let what is begun in Ollama wait as long as the block lasts; yield the events."""
+    gate = asyncio.Event()
+
+    async def busy(_progress: object) -> None:
+        await gate.wait()
+
+    with core.events.subscribe() as events:
+        before = asyncio.create_task(core.operations.run("busy", "x", busy, queue=queue))
+        while (await next_of(events, OperationChanged)).operation.state is not OperationState.RUNNING:
+            pass
+        yield events
+        gate.set()
+        await before
 
 
 async def test_what_was_loaded_before_is_not_ours(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
@@ -74,6 +93,39 @@ async def test_what_left_and_came_again_is_somebody_elses(tmp_path: Path, fake: 
         await core.runtimes.look()
         await core.models.memory.plan("load", await core.models.find(TWO))
         assert await marks(core) == {}, "somebody loaded it again with another context"
+
+
+async def test_what_others_load_while_a_load_waits_is_theirs(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url, LLM_KEEP_ALIVE="5m") as core:
+        await core.runtimes.settled()
+        async with held_up(core) as events:
+            switching = asyncio.create_task(core.models.activate(ONE))
+            while (await next_of(events, OperationChanged)).operation.kind != "load":
+                pass
+            fake.hold(ONE, forever=True)
+        assert (await switching).name == ONE
+        assert (asked(ollama), await marks(core)) == ([], {})
+        assert [one.pinned for one in core.runtimes.loaded()] == [True]
+
+
+async def test_a_prompt_and_a_load_of_one_model_do_not_wait_for_each_other(
+    tmp_path: Path, fake: FakeOllama, ollama: Server
+) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        model = await core.models.find(ONE)
+        async with held_up(core, queue="memory") as events:
+            loading = asyncio.create_task(core.models.load(ONE))
+            while (await next_of(events, OperationChanged)).operation.kind != "load":
+                pass
+            prompt = asyncio.create_task(core.runtimes.prepare(model, cause="prompt"))
+            running = core.operations._runs.find(("load", ONE, "ollama"))
+            assert running is not None
+            while running.waiters < 2:  # noqa: ASYNC110 (it is looked at)
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(30):
+            await asyncio.gather(loading, prompt)
+        assert fake.loads == [(ONE, 4096)]
 
 
 async def test_keeping_tells_the_context_that_a_model_has(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:
@@ -111,15 +163,8 @@ async def test_what_others_pin_while_one_waits_needs_a_yes_too(
     tmp_path: Path, fake: FakeOllama, ollama: Server, verb: str
 ) -> None:
     fake.hold(ONE)
-    gate = asyncio.Event()
-
-    async def busy(_progress: object) -> None:
-        await gate.wait()
-
     async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
-        with core.events.subscribe() as events:
-            before = asyncio.create_task(core.operations.run("busy", "x", busy, runtime="ollama"))
-            await next_of(events, OperationChanged)
+        async with held_up(core) as events:
             asked_for: dict[str, Callable[[str], Coroutine[Any, Any, object]]] = {
                 "unload": core.models.unload,
                 "unpin": core.models.unpin,
@@ -128,9 +173,7 @@ async def test_what_others_pin_while_one_waits_needs_a_yes_too(
             waiting = asyncio.create_task(asked_for[verb](ONE))
             while (await next_of(events, OperationChanged)).operation.kind != verb:
                 pass
-        fake.hold(ONE, forever=True)
-        gate.set()
-        await before
+            fake.hold(ONE, forever=True)
         with pytest.raises(NeedsYes, match="is pinned by somebody else"):
             await waiting
         await core.runtimes.look()
