@@ -27,7 +27,7 @@ class Eviction:
     answering: int = 0
     """Answers of this program that it is writing now."""
     loaded_at: datetime | None = None
-    """When venom-tui loaded it."""
+    """When venom-tui loaded it, or pinned it later."""
     context_length: int | None = None
     why: str = ""
     """What it would leave for, as one clause."""

@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,14 @@ from typing import Any
 import pytest
 
 from tests.core.support import ask, next_of, open_core
-from tests.ollama import FakeOllama, says
+from tests.ollama import AUTOMATIC, FakeOllama, says
 from tests.servers import Server
 from venom_tui.core.core import Core
 from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused, RuntimeUnavailable
 from venom_tui.core.events import OperationChanged, Subscription
 from venom_tui.core.models import files
 from venom_tui.core.owner import Owner, start_time
-from venom_tui.core.store.held import HeldStore
+from venom_tui.core.store.held import HeldStore, Mark
 from venom_tui.core.types.operation import OperationState
 
 ONE, TWO, THREE = "one:latest", "two:latest", "three:latest"
@@ -93,6 +94,33 @@ async def test_what_left_and_came_again_is_somebody_elses(tmp_path: Path, fake: 
         await core.runtimes.look()
         await core.models.memory.plan("load", await core.models.find(TWO))
         assert await marks(core) == {}, "somebody loaded it again with another context"
+
+
+async def test_a_mark_of_another_process_outlives_what_was_seen_before_it(
+    tmp_path: Path, fake: FakeOllama, ollama: Server
+) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        mine, store = core.models.memory._marks, HeldStore(core.database)
+        fake.hold(TWO)
+        await store.put(Mark(ollama.url, TWO, datetime.now(UTC), loaded=True, context_length=AUTOMATIC))
+        await mine.renew()
+        assert await marks(core) == {TWO: (True, False)}, "the last look was before"
+        fake.instead["GET /api/ps"] = says({"error": "server busy, please try again"}, "503 Service Unavailable")
+        await core.runtimes.look()
+        await mine.renew()
+        assert await marks(core) == {TWO: (True, False)}, "it did not say what it holds"
+        del fake.instead["GET /api/ps"]
+        await core.runtimes.look()
+        await mine.renew()
+        assert await marks(core) == {TWO: (True, False)}
+        await store.put(Mark(ollama.url, TWO, datetime.now(UTC), True, True, AUTOMATIC))
+        await mine.renew()
+        assert await marks(core) == {TWO: (True, True)}, "the pin is younger than the look, too"
+        del fake.loaded[TWO]
+        await core.runtimes.look()
+        await mine.renew()
+        assert await marks(core) == {}
 
 
 async def test_what_others_load_while_a_load_waits_is_theirs(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:

@@ -9,13 +9,12 @@ from venom_tui.core.errors import StoreError
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.store.held import HeldStore, Mark
 from venom_tui.core.types.device import LoadedModel
-from venom_tui.core.types.runtime import RuntimeState
+from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
 _SLACK = timedelta(minutes=5)
 """A model that is there so long after it was to leave is kept by somebody else's requests."""
 _STEP = timedelta(seconds=30)
 """An expiry that moved by less is not written."""
-_ANSWERS = frozenset({RuntimeState.READY, RuntimeState.BUSY, RuntimeState.LOADING})
 
 
 class Marks:
@@ -51,11 +50,11 @@ class Marks:
             self._known = await self._store.all()
             now = self._store.now()
             loaded = {(held.endpoint, held.name): held for held in self._runtimes.loaded()}
-            states = self._runtimes.states()
-            answering = {one.endpoint for one in await self._runtimes.statuses() if states.get(one.id) in _ANSWERS}
+            looked = {one.endpoint: begun for one in await self._runtimes.statuses() if (begun := _look_begun(one))}
             changed = []
             for key, mark in self._known.items():
-                if mark.endpoint in answering:
+                # What another process has just loaded or pinned is not in an older look.
+                if mark.endpoint in looked and looked[mark.endpoint] > mark.at:
                     new = self._renewed(mark, loaded.get(key), now)
                     if new != mark:
                         changed.append(new)
@@ -89,7 +88,7 @@ class Marks:
             pinned=mark.pinned if pinned is None else pinned,
             context_length=held.context_length,
             expires_at=held.expires_at,
-            at=self._store.now() if loaded else mark.at,
+            at=self._store.now() if loaded or pinned else mark.at,
         )
         await self._put(mark)
 
@@ -100,3 +99,10 @@ class Marks:
             else:
                 self._known.pop((mark.endpoint, mark.model), None)
         await self._store.put(*marks)
+
+
+def _look_begun(status: RuntimeStatus) -> datetime | None:
+    """Return when the last look at a runtime began; None: it does not tell what it holds."""
+    if status.state is not RuntimeState.READY or status.seen_at is None or status.latency_ms is None:
+        return None
+    return status.seen_at - timedelta(milliseconds=status.latency_ms)
