@@ -271,6 +271,29 @@ async def test_cancelled_by_id(rig: Rig, work: Work) -> None:
     assert (await rig.runner.cancel(operation.id)).state is S.CANCELLED
 
 
+@pytest.mark.parametrize("by_id", [True, False])
+async def test_what_is_being_cancelled_is_begun_anew(rig: Rig, work: Work, by_id: bool) -> None:
+    stopping = asyncio.Event()
+
+    async def slow_to_undo(_progress: Progress) -> None:
+        try:
+            await asyncio.Future()
+        finally:
+            stopping.set()
+            await work.end.wait()
+
+    first = asyncio.create_task(rig.runner.run("load", "m", slow_to_undo))
+    await rig.until("m", lambda one: one.operation.state is S.RUNNING)
+    cancelling = asyncio.create_task(rig.runner.cancel(rig.runner.running()[0].id)) if by_id else first
+    assert by_id or first.cancel()
+    await stopping.wait()
+    again = [work.start(), work.start()]
+    work.end.set()
+    assert await asyncio.gather(*again) == ["result", "result"]
+    await asyncio.wait({first, cancelling})
+    assert (work.calls, len(await rig.runner.list())) == (1, 2)
+
+
 async def test_closing_interrupts_and_commits(rig: Rig, work: Work) -> None:
     queued = Work(rig)
     tasks = [work.start("1"), queued.start("2")]

@@ -6,6 +6,7 @@ kinds that any venom-tui can do from what is written of it (`submit`).
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -68,6 +69,7 @@ class OperationRunner:
     ) -> T:
         """Run `work` as an operation and return its result; the same kind, target and runtime asked twice run once.
 
+        One that is just being stopped is not joined: it is waited for, and the work begins anew.
         `queue` names what must not run at the same time (one name or several), by default the runtime; `machine` a
         queue of which one runs at a time over all processes of this machine. A caller that is cancelled cancels the
         operation only when nobody else waits for it.
@@ -78,7 +80,9 @@ class OperationRunner:
         """
         self._refuse_when_closing()
         key = (kind, target, runtime)
-        running = self._runs.find(key)
+        while (running := self._runs.find(key)) is not None and running.leaves:
+            await asyncio.wait({running.task})  # nobody who asks now wants to hear that it was cancelled
+            self._refuse_when_closing()
         if running is None:
             operation = self._new(kind, target, runtime=runtime, provider=provider, cause=cause)
             names = queue if isinstance(queue, tuple) else (runtime if queue is None else queue,)

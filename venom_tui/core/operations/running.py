@@ -70,6 +70,11 @@ class Running:
         """The operation's id."""
         return self.progress.operation.id
 
+    @property
+    def leaves(self) -> bool:
+        """Whether its work is being stopped."""
+        return self.ending is not None or self.task.cancelling() > 0
+
     def stop(self, ending: Ending) -> None:
         """Stop the work; the first reason counts."""
         if self.ending is None:
