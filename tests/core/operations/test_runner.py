@@ -290,7 +290,7 @@ async def test_what_is_being_cancelled_is_begun_anew(rig: Rig, work: Work, by_id
     again = [work.start(), work.start()]
     work.end.set()
     assert await asyncio.gather(*again) == ["result", "result"]
-    await asyncio.wait({first, cancelling})
+    await asyncio.gather(first, cancelling, return_exceptions=True)
     assert (work.calls, len(await rig.runner.list())) == (1, 2)
 
 

@@ -8,6 +8,7 @@ import signal
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -19,6 +20,7 @@ from venom_tui.core.core import Core
 from venom_tui.core.errors import LoadFailed, RuntimeBusy
 from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
+from venom_tui.core.runtimes.embedded import EmbeddedRuntime
 from venom_tui.core.runtimes.leftovers import workers
 from venom_tui.core.types.operation import OperationState
 from venom_tui.core.types.request import GenerationParameters
@@ -111,6 +113,30 @@ async def test_one_model_at_a_time(models: Models) -> None:
             *(("switch", "a"), ("load", "a")),
             *(("switch", "a → b"), ("load", "b"), ("unload", "a")),
         }
+
+
+async def test_a_prompt_does_not_fail_because_what_was_to_leave_began_to_answer(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_core(models("a", "b"), VENOM_EMBEDDED_MODELS=1, VENOM_UNLOAD_TIMEOUT_S=0.2) as core:
+        await core.models.load("a")
+        embedded = core.runtimes.runtime("embedded")
+        assert isinstance(embedded, EmbeddedRuntime)
+        held, real = embedded.held("a"), embedded.surplus
+        assert held is not None
+        with ExitStack() as stack:
+
+            def surplus(kept: str) -> list[str]:
+                found = real(kept)
+                if not held.answering:
+                    stack.enter_context(held.busy())
+                return found
+
+            monkeypatch.setattr(embedded, "surplus", surplus)
+            session = await core.sessions.create()
+            last = await ask(core, session.id, QUESTION, model="b", max_tokens=5)
+            assert (last.message.state, last.error) == (MessageState.COMPLETE, "")
+            assert set(pids(core)) == {"a", "b"}
 
 
 async def test_an_answer_is_not_cut_for_want_of_a_place(models: Models) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.errors import LoadFailed, RuntimeUnavailable, UsageError, VenomError
+from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeUnavailable, UsageError, VenomError
 from venom_tui.core.events import EventBus, ModelsChanged, RuntimeChanged
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.configured import configured
@@ -23,6 +24,7 @@ from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
 
+_log = logging.getLogger(__name__)
 PROMPT = "prompt"
 """The cause of a load that a prompt needs."""
 _NO_PARAMETERS = GenerationParameters()
@@ -264,9 +266,17 @@ class LlmServerController:
         if runtime is not self._embedded or self._settings.text("VENOM_POLICY_MODELS") == "warn":
             return
         limit = self._settings.int("VENOM_EMBEDDED_MODELS")
+        cause = f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {limit}"
         for name in self._embedded.surplus(model.name):
-            left = ModelInfo(name=name, runtime=runtime.id, provider="local")
-            await self.unload(left, cause=f"evicted for {model.name}: VENOM_EMBEDDED_MODELS allows {limit}")
+
+            async def before(_: Progress, name: str = name) -> None:
+                if name not in self._embedded.surplus(model.name):
+                    raise RuntimeBusy(f"{name} is used by now, or the limit holds: it stays.")
+
+            try:
+                await self.unload(ModelInfo(name, runtime.id, "local"), cause=cause, before=before)
+            except VenomError as failure:  # the prompt does not depend on it
+                _log.warning("%s did not leave for %s: %s", name, model.name, failure.message)
 
     def chat(
         self, prepared: Prepared, request: ChatRequest, wire: Mapping[str, object]

@@ -20,6 +20,9 @@ from venom_tui.core.errors import (
     UsageError,
 )
 from venom_tui.core.events import OperationChanged
+from venom_tui.core.runtimes.embedded import EmbeddedRuntime
+from venom_tui.core.types.memory import MemoryPlan
+from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.operation import OperationState
 from venom_tui.core.types.session import MessageState
 
@@ -213,6 +216,26 @@ async def test_pinned_models_stay_for_prompts_and_verbs_say_what_they_cannot(lin
         assert (await core.models.unload("a")).reason == "it was not loaded"
         kinds = [one.kind for one in reversed(await core.operations.list()) if one.target == "a"]
         assert kinds == ["load", "pin", "unpin", "unload"]
+
+
+async def test_a_prompt_does_not_need_that_somebody_leaves(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = {"VENOM_KEEP_FREE_RAM": "1MiB", "VENOM_UNLOAD_TIMEOUT_S": 0.2}
+    async with open_core(link("a", "b"), VENOM_EMBEDDED_MODELS=2, **limits) as core:
+        await core.models.load("a")
+        memory, embedded = core.models.memory, core.runtimes.runtime("embedded")
+        assert isinstance(embedded, EmbeddedRuntime)
+        evicts = (memory._planner.eviction(core.runtimes.loaded()[0], "b needs its memory"),)
+
+        async def plan(kind: str, model: ModelInfo) -> MemoryPlan:
+            return MemoryPlan(kind, model.name, model.runtime, True, evicts=evicts)
+
+        monkeypatch.setattr(memory, "plan", plan)
+        there = embedded.held("a")
+        assert there is not None
+        with there.busy():  # since it was planned
+            session = await core.sessions.create()
+            last = await ask(core, session.id, "Hello", model="b", max_tokens=2)
+        assert (last.message.state, held(core)) == (MessageState.COMPLETE, {"a", "b"})
 
 
 @pytest.mark.parametrize("policy", ["ask", "refuse", "warn", "evict"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from venom_tui.core.errors import NeedsYes, PlanChanged, RuntimeRefused, VenomError
+from venom_tui.core.errors import NeedsYes, PlanChanged, RuntimeBusy, RuntimeRefused, VenomError
 from venom_tui.core.models.memory import leaving, post_mortem
 from venom_tui.core.models.memory.consent import check, differs, since, told
 from venom_tui.core.models.memory.keeping import FOR_EVER, Keeping
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from venom_tui.core.models.fit.service import Guard
 
 May = Callable[[LoadedModel], None]
-"""Raises NeedsYes for a model that must stay as it is now."""
+"""Raises a VenomError for a model that must stay as it is now."""
+_log = logging.getLogger(__name__)
 QUEUE = "memory"
 """The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
 
@@ -321,7 +323,15 @@ class ModelMemory:
             surplus = one.runtime == "embedded" and "VENOM_EMBEDDED_MODELS" in one.why
             if held is None or surplus or one.answering or one.asks_apart:
                 continue  # too many are unloaded after the load; the rest is for the runtime to decide, as ever
-            await self.evict(held, f"evicted for {model.name}: {one.why}", status)
+            try:
+                await self.evict(held, f"evicted for {model.name}: {one.why}", status, may=self._idle_and_ours)
+            except VenomError as failure:  # the prompt does not depend on it
+                _log.warning("%s did not leave for %s: %s", held.name, model.name, failure.message)
+
+    def _idle_and_ours(self, now: LoadedModel) -> None:
+        if self._runtimes.runtime(now.runtime).answering(now.name):
+            raise RuntimeBusy(f"{now.name} answers a prompt by now, and stays.")
+        self._up_to(OURS)(now)
 
     async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
         """Mark what was loaded as ours, unless others had it loaded."""
