@@ -11,7 +11,7 @@ from tests.core.models.memory.conftest import Link
 from tests.core.support import next_of, open_core
 from venom_tui.core.core import Core
 from venom_tui.core.events import LimitChanged, OperationChanged
-from venom_tui.core.types.device import Gpu, GuardSnapshot
+from venom_tui.core.types.device import Gpu, GuardSnapshot, ModelOnGpu
 from venom_tui.core.types.limits import LimitKind, Policy
 
 
@@ -67,8 +67,9 @@ async def test_what_was_pinned_since_the_look_stays(link: Link) -> None:
 
 
 async def test_what_is_pinned_before_its_turn_to_leave_stays(link: Link) -> None:
-    async with open_core(link("a"), VENOM_POLICY_RAM="evict", VENOM_KEEP_FREE_RAM="9TiB") as core:
-        await core.models.load("a", force=True)
+    async with open_core(link("a", "b"), VENOM_POLICY_RAM="evict", VENOM_KEEP_FREE_RAM="9TiB") as core:
+        for name in ("a", "b"):
+            await core.models.load(name, force=True)
         gate = asyncio.Event()
 
         async def busy(_progress: object) -> None:
@@ -78,7 +79,7 @@ async def test_what_is_pinned_before_its_turn_to_leave_stays(link: Link) -> None
             before = asyncio.create_task(core.operations.run("switch", "x", busy, queue="memory", machine="memory"))
             await next_of(events, OperationChanged)
             await watched(core)
-            assert core.limits.breaches[0].acts
+            assert core.limits.breaches[0].victims[0] == ("embedded", "a")
             await core.models.pin("a")
             gate.set()
             await before
@@ -86,8 +87,36 @@ async def test_what_is_pinned_before_its_turn_to_leave_stays(link: Link) -> None
                 done := (await next_of(events, OperationChanged)).operation
             ).kind != "relieve" or not done.state.final:
                 pass
-        assert [one.name for one in core.runtimes.loaded()] == ["a"]
+        assert [one.name for one in core.runtimes.loaded()] == ["a"], "the next one left in its place"
         assert any("a is to stay by now" in line for line in await core.operations.log(done.id))
+
+
+async def test_each_limit_of_several_that_break_at_once_is_acted_on(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits = {"VENOM_POLICY_TEMPERATURE": "evict", "VENOM_MAX_TEMPERATURE": 80}
+    async with open_core(link("a", "b"), **limits) as core:
+        for name in ("a", "b"):
+            await core.models.load(name)
+        real = core.guard.snapshot
+        hot = tuple(Gpu(index, temperature_c=85) for index in (0, 1))
+        where = {"a": (ModelOnGpu(0, None, 1),), "b": (ModelOnGpu(1, None, 1),)}
+
+        async def snapshot() -> GuardSnapshot:
+            seen = await real()
+            return replace(seen, gpus=hot, loaded=tuple(replace(one, gpus=where[one.name]) for one in seen.loaded))
+
+        monkeypatch.setattr(core.models.memory._planner, "snapshot", snapshot)
+        seen = await snapshot()
+        with core.events.subscribe() as events:
+            for _ in range(2):
+                core.limits.take(seen)
+            assert [one.acts for one in core.limits.breaches] == [True, True]
+            ended = 0
+            while ended < 2:
+                done = (await next_of(events, OperationChanged)).operation
+                ended += done.kind == "relieve" and done.state.final
+        assert core.runtimes.loaded() == ()
 
 
 @pytest.mark.parametrize("policy", ["warn", "ask", "refuse"])

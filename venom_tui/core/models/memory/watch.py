@@ -7,7 +7,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from venom_tui.core.errors import VenomError
+from venom_tui.core.errors import NeedsYes, RuntimeBusy, VenomError
 from venom_tui.core.events import EventBus, GuardSampled, LimitChanged
 from venom_tui.core.models.memory.planning import Planner
 from venom_tui.core.operations.runner import OperationRunner, Progress
@@ -47,6 +47,8 @@ class LimitWatch:
         self._standing: dict[tuple[LimitKind, str], Breach] = {}
         self._follower: asyncio.Task[None] | None = None
         self._acting: asyncio.Task[None] | None = None
+        self._pending: list[tuple[LimitState, LoadedModel]] = []
+        """What is to be acted on, and who was told to leave for it."""
 
     @property
     def breaches(self) -> tuple[Breach, ...]:
@@ -100,8 +102,10 @@ class LimitWatch:
         breach = Breach(state, tuple((one.runtime, one.name) for one in victims), acts)
         self._standing[key] = breach
         self._tell(breach)
-        if acts and (self._acting is None or self._acting.done()):
-            self._acting = asyncio.create_task(self._act(state, ours[0]), name=f"limit {state.subject}")
+        if acts:
+            self._pending.append((state, ours[0]))
+            if self._acting is None or self._acting.done():
+                self._acting = asyncio.create_task(self._act_in_turn(), name="limits that are acted on")
 
     def _victims(self, state: LimitState, snapshot: GuardSnapshot) -> Sequence[LoadedModel]:
         """Return who could leave for a limit, the first one first."""
@@ -115,27 +119,50 @@ class LimitWatch:
             one for one in found if any(gpu.index == index for gpu in one.gpus) or (not one.gpus and one.vram_bytes)
         ]
 
-    async def _act(self, state: LimitState, held: LoadedModel) -> None:
-        """Unload one model, the least recently used of ours; another venom-tui that does the same waits for it."""
+    async def _act_in_turn(self) -> None:
+        while self._pending:
+            state, told = self._pending.pop(0)
+            try:
+                await self._act(state, told)
+            except VenomError as failure:
+                _log.warning("nothing left for %s: %s", state.subject, failure.message)
+
+    async def _act(self, state: LimitState, told: LoadedModel) -> None:
+        """Unload one model, the least recently used of ours; another venom-tui that does the same waits for it.
+
+        Raises:
+            VenomError: none could leave.
+        """
 
         async def work(progress: Progress) -> None:
-            now = {(one.kind, one.subject): one for one in self._limits.states(await self._planner.snapshot())}
-            if not getattr(now.get((state.kind, state.subject)), "broken", False):
-                progress.log("the limit holds again")
-                return
-            there = self._planner.as_it_is(held)
+            busy: dict[tuple[str, str], VenomError] = {}
+            there = self._planner.as_it_is(told)
             if there is None or self._planner.tier(there):
-                progress.log(f"{held.name} {'has left' if there is None else 'is to stay by now'}")
-                return
-            await self._memory.evict(there, f"limit: {state.text}", lambda text: progress.update(message=text))
+                progress.log(f"{told.name} {'has left' if there is None else 'is to stay by now'}")
+            while True:
+                snapshot = await self._planner.snapshot()
+                now = {(one.kind, one.subject): one for one in self._limits.states(snapshot)}
+                if not getattr(now.get((state.kind, state.subject)), "broken", False):
+                    progress.log("the limit holds again")
+                    return
+                able = (one for one in self._victims(state, snapshot) if not self._planner.tier(one))
+                held = next((one for one in able if (one.runtime, one.name) not in busy), None)
+                if held is None:
+                    progress.log("nothing else of venom-tui's can leave")
+                    for failure in busy.values():
+                        raise failure
+                    return
+                try:
+                    await self._memory.evict(held, f"limit: {state.text}", lambda text: progress.update(message=text))
+                    return
+                except (NeedsYes, RuntimeBusy) as failure:  # it is used or kept by now: the next one is asked
+                    progress.log(failure.message)
+                    busy[held.runtime, held.name] = failure
 
-        try:
-            await self._operations.run(
-                "relieve", state.subject, work, runtime=held.runtime, queue="memory", machine="memory",
-                cause=f"limit: {state.text}",
-            )  # fmt: skip
-        except VenomError as failure:
-            _log.warning("%s did not leave for %s: %s", held.name, state.subject, failure.message)
+        await self._operations.run(
+            "relieve", state.subject, work, runtime=told.runtime, queue="memory", machine="memory",
+            cause=f"limit: {state.text}",
+        )  # fmt: skip
 
     def _tell(self, breach: Breach) -> None:
         self._events.emit(LimitChanged(breach))
