@@ -139,6 +139,26 @@ async def test_a_prompt_does_not_fail_because_what_was_to_leave_began_to_answer(
             assert set(pids(core)) == {"a", "b"}
 
 
+async def test_another_context_waits_for_answers_and_keeps_the_pin(models: Models) -> None:
+    async with open_core(models("a"), VENOM_CONTEXT=256) as core:
+        await core.models.load("a")
+        await core.models.pin("a")
+        embedded, said = core.runtimes.runtime("embedded"), asyncio.Queue[str]()
+        assert isinstance(embedded, EmbeddedRuntime)
+        held, before = embedded.held("a"), pids(core)
+        assert held is not None
+        with held.busy():
+            longer = GenerationParameters(context_length=512)
+            loading = core.runtimes.prepare(await core.models.find("a"), longer, status=said.put_nowait)
+            task = asyncio.create_task(loading)
+            while await said.get() != "a answers 1 prompt; it leaves when that has ended":
+                pass
+            assert pids(core) == before
+        await task
+        (model,) = core.runtimes.loaded()
+        assert (model.context_length, model.pinned) == (512, True)
+
+
 async def test_an_answer_is_not_cut_for_want_of_a_place(models: Models) -> None:
     async with open_core(models("a", "b", "c"), VENOM_EMBEDDED_MODELS=1, VENOM_UNLOAD_TIMEOUT_S=0.2) as core:
         session = await core.sessions.create()

@@ -157,16 +157,18 @@ class EmbeddedRuntime(Runtime):
         return Plan(wanted, sends_context=parameters.context_length is not None), True
 
     async def load(self, model: ModelInfo, plan: Plan, *, status: Status) -> None:
-        """Load a model in a child of its own; one that is held with another context leaves first.
+        """Load a model in a child of its own; one that is held with another context leaves first, and keeps its pin.
 
         Raises:
             LoadFailed: llama.cpp could not load it.
+            RuntimeBusy: it is held and still answers somebody.
             RuntimeUnavailable: venom-tui is closing.
         """
         if self._closing:
             raise RuntimeUnavailable("venom-tui is closing.")
         before = self._held.get(model.name)
         if before is not None:
+            await self._until_idle(before, self._settings.float("VENOM_UNLOAD_TIMEOUT_S"), status)
             await self._leave(before)
         child = EmbeddedChild(self._options(model, plan))
         self._loading[model.name] = child
@@ -184,6 +186,7 @@ class EmbeddedRuntime(Runtime):
             del self._loading[model.name]
             self._changed()
         held = Holding(model.name, child, plan.context_length or model.context_length or 0, model.size_bytes)
+        held.pinned = before is not None and before.pinned
         self._died.pop(model.name, None)
         self._held[model.name] = held
         self.used(held)
@@ -276,19 +279,22 @@ class EmbeddedRuntime(Runtime):
     async def unload(self, model: ModelInfo, *, within_s: float = LEAVES_WITHIN_S, status: Status = silent) -> None:
         """End the process of a model once it answers nobody; returns when it is gone and its memory with it."""
         held = self._held.get(model.name)
-        if held is None:
-            return
+        if held is not None:
+            await self._until_idle(held, within_s, status)
+            await self._leave(held)
+
+    @staticmethod
+    async def _until_idle(held: Holding, within_s: float, status: Status) -> None:
         if held.answering and held.child.alive:
             count = f"{held.answering} prompt{'s' * (held.answering != 1)}"
-            status(f"{model.name} answers {count}; it leaves when that has ended")
+            status(f"{held.name} answers {count}; it leaves when that has ended")
             try:
                 await asyncio.wait_for(held.idle.wait(), within_s)
             except TimeoutError:
                 raise RuntimeBusy(
-                    f"{model.name} still answers {count} after {within_s:g} s, and was left where it is.",
+                    f"{held.name} still answers {count} after {within_s:g} s, and was left where it is.",
                     hint="Stop the answer, or wait for its end.",
                 ) from None
-        await self._leave(held)
 
     def cannot(self, verb: str) -> str:
         """It can all but keep a model for a time."""

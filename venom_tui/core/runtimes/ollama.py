@@ -38,6 +38,7 @@ from venom_tui.core.types.runtime import RuntimeState
 
 _USUAL = "5m"
 """How long Ollama keeps a model unless it is told otherwise."""
+_FOR_EVER = -1
 _ASK_EVERY_S = 0.1
 _LOOK_LIMIT_S = 3.0
 _WEIGHTS = re.compile(r"^FROM \S*sha256[-:]([0-9a-f]{64})$", re.MULTILINE)
@@ -154,7 +155,8 @@ class OllamaRuntime(Runtime):
         if row is None:
             return plan, True
         if plan.sends_context:
-            return plan, row.context_length not in (None, plan.context_length)
+            again = row.context_length not in (None, plan.context_length)
+            return replace(plan, keep_alive=_FOR_EVER) if again and row.forever else plan, again
         # What we had loaded without a word about the context is asked so again.
         ours = row.context_length == self._automatic.get(_full(model.name))
         sends = row.context_length is not None and not ours

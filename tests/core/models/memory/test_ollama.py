@@ -24,6 +24,7 @@ from venom_tui.core.models import files
 from venom_tui.core.owner import Owner, start_time
 from venom_tui.core.store.held import HeldStore, Mark
 from venom_tui.core.types.operation import OperationState
+from venom_tui.core.types.request import GenerationParameters
 
 ONE, TWO, THREE = "one:latest", "two:latest", "three:latest"
 
@@ -173,6 +174,25 @@ async def test_keeping_tells_the_context_that_a_model_has(tmp_path: Path, fake: 
         assert fake.loads == [(ONE, 512)], "it was not loaded again"
         with pytest.raises(RuntimeRefused, match="two:latest is not loaded"):
             await core.models.pin(TWO)
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_another_context_keeps_a_pin_and_whose_it_is(
+    tmp_path: Path, fake: FakeOllama, ollama: Server, ours: bool
+) -> None:
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url, LLM_KEEP_ALIVE="5m") as core:
+        if ours:
+            await core.models.load(ONE)
+            await core.models.pin(ONE)
+        else:
+            fake.hold(ONE, forever=True)
+        longer = GenerationParameters(context_length=512)
+        await core.runtimes.prepare(await core.models.find(ONE), longer, cause="prompt")
+        (model,) = core.runtimes.loaded()
+        assert (model.context_length, model.pinned) == (512, True)
+        await core.runtimes.look()
+        await core.models.plan("load", TWO)
+        assert await marks(core) == ({ONE: (True, True)} if ours else {})
 
 
 async def test_what_others_pinned_needs_a_yes(tmp_path: Path, fake: FakeOllama, ollama: Server) -> None:

@@ -314,6 +314,7 @@ class ModelMemory:
             GuardRefused: a limit that refuses would be broken.
         """
         if not self._planner.limited:
+            await self._marks.renew()  # as each plan does
             return
         plan = await self.plan("prompt", model)
         if plan.refusal and plan.broken:
@@ -337,10 +338,8 @@ class ModelMemory:
         """Mark what was loaded as ours, unless others had it loaded."""
         held = self._held(model)
         if held is not None:
-            if not held_before:
-                await self._marks.note(held, loaded=True)
-            else:
-                await self._marks.renew()
+            # With another context it is still whose it was.
+            await self._marks.note(held, loaded=None if held_before else True)
 
     async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
         """Return a failed load as it should be told: for want of memory with who held what, which is logged too."""
