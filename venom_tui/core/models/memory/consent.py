@@ -6,6 +6,8 @@ from datetime import datetime
 
 from venom_tui.core.errors import GuardRefused, NeedsYes
 from venom_tui.core.resources.limits import gib
+from venom_tui.core.types.fit import Verdict
+from venom_tui.core.types.limits import Policy
 from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.core.types.operation import Operation
 
@@ -56,7 +58,17 @@ def differs(plan: MemoryPlan, now: MemoryPlan) -> str:
         return now.refusal.rstrip(".")
     if now.questions and not plan.questions:
         return now.questions[0].rstrip(".")
-    return ""
+    return _asks_more(plan, now) if now.questions else ""
+
+
+def _asks_more(plan: MemoryPlan, now: MemoryPlan) -> str:
+    """Return what a yes was not asked for: the numbers in a question may have moved, its reasons must be the same."""
+    before = {(one.kind, one.subject) for one in plan.broken}
+    for one in now.broken:
+        if one.policy is not Policy.WARN and (one.kind, one.subject) not in before:
+            return one.text
+    partly = [fit is not None and fit.verdict is Verdict.PARTLY_ON_CPU for fit in (plan.fit, now.fit)]
+    return "it would lie partly on the CPU now" if partly == [False, True] else ""
 
 
 def since(operation: Operation, moment: datetime | None) -> bool:
