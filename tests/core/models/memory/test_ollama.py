@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from tests.core.support import ask, next_of, open_core
-from tests.ollama import AUTOMATIC, FakeOllama, says
-from tests.servers import Server
+from tests.ollama import AUTOMATIC, FakeOllama, replays, says
+from tests.servers import Exchange, Server
 from venom_tui.core.core import Core
-from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeRefused, RuntimeUnavailable
+from venom_tui.core.errors import NeedsYes, OutOfMemory, PlanChanged, RuntimeBusy, RuntimeRefused, RuntimeUnavailable
 from venom_tui.core.events import OperationChanged, Subscription
 from venom_tui.core.models import files
 from venom_tui.core.owner import Owner, start_time
@@ -354,3 +354,27 @@ async def test_a_load_in_one_runtime_does_not_wait_for_a_switch_that_waits_for_i
                 core.models.carry_out(evicting, yes=True, force=True), core.models.carry_out(plans[1], force=True)
             )
         assert set(fake.loaded) == {TWO, THREE}
+
+
+@pytest.mark.parametrize(("forever", "kept"), [(True, -1), (False, "5m")])
+async def test_what_did_not_leave_in_time_does_not_leave_later(
+    tmp_path: Path, fake: FakeOllama, ollama: Server, forever: bool, kept: object
+) -> None:
+    async def busy(exchange: Exchange) -> None:
+        leaves = exchange.json.get("keep_alive") == 0
+        await (replays("unload-while-busy") if leaves else fake._of_model(exchange.target, exchange.json))(exchange)
+
+    fake.hold(ONE, forever=forever)
+    fake.instead["POST /api/generate"] = busy
+    async with open_core(tmp_path, OLLAMA_HOST=ollama.url) as core:
+        await core.runtimes.settled()
+        (held,) = core.runtimes.loaded()
+        memory = core.models.memory
+        with pytest.raises(RuntimeBusy) as caught:
+            await memory.evict(held, "evicted for two", lambda _: None, 0.05, may=lambda _: None)
+        assert caught.value.hint.startswith("It stays loaded.")
+        assert [one["keep_alive"] for one in asked(ollama)] == [0, kept]
+        with pytest.raises(RuntimeBusy, match="has not left") as caught:
+            await memory.evict(held, "user", lambda _: None, 0.05, may=lambda _: None)
+        assert caught.value.hint == "It leaves by itself when that ends."
+        assert [one["keep_alive"] for one in asked(ollama)] == [0, kept, 0], "somebody asked for that"

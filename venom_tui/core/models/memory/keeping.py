@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import math
 import re
+from datetime import UTC, datetime
 
-from venom_tui.core.errors import NeedsYes, RuntimeRefused, RuntimeUnavailable, UsageError
+from venom_tui.core.errors import NeedsYes, RuntimeRefused, RuntimeUnavailable, UsageError, VenomError
 from venom_tui.core.models.memory.marks import Marks
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
@@ -14,6 +18,10 @@ from venom_tui.core.types.model import ModelInfo
 
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+|\d+(?:\.\d+)?")
 FOR_EVER = -1
+_USUAL_S = 300.0
+"""What is kept no longer than that is kept as long as usual from now: each answer begins its time anew."""
+_STAYS_WITHIN_S = 10.0
+_log = logging.getLogger(__name__)
 
 
 class Keeping:
@@ -107,6 +115,25 @@ class Keeping:
             )
         await self._marks.renew()
         return self._held(model)
+
+    async def stays(self, held: LoadedModel) -> bool:
+        """Have a model kept as it was that was asked to leave and is still there; return whether it is kept.
+
+        Ollama has noted that it is to leave, and would let it go when its answers have ended.
+        """
+        model = ModelInfo(held.name, held.runtime, "")
+        left = 0.0 if held.expires_at is None else (held.expires_at - datetime.now(UTC)).total_seconds()
+        keep_alive = FOR_EVER if held.pinned else (math.ceil(left) if left > _USUAL_S else None)
+        try:
+            async with asyncio.timeout(_STAYS_WITHIN_S):
+                if await self.seen(model) is None:
+                    return False
+                if held.kind == "ollama":
+                    await self._runtimes.keep(model, keep_alive)
+                return True
+        except (VenomError, TimeoutError) as failure:
+            _log.warning("%s may leave still: %s", held.name, failure)
+            return False
 
     def check(self, held: LoadedModel, words: str, *, yes: bool) -> None:
         """Refuse what would go against the pin of somebody else; `words` say how, as one clause.

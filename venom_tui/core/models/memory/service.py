@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 May = Callable[[LoadedModel], None]
 """Raises a VenomError for a model that must stay as it is now."""
 _log = logging.getLogger(__name__)
+USER = "user"
+"""The cause of an unload that somebody asked for by itself."""
 QUEUE = "memory"
 """The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
 
@@ -246,7 +248,7 @@ class ModelMemory:
             self.keeping.check(now, "they want it kept", yes=yes)
 
         may(held)
-        return await self.evict(held, "user", status, within_s, may=may)
+        return await self.evict(held, USER, status, within_s, may=may)
 
     async def evict(
         self, held: LoadedModel, cause: str, status: Status, within_s: float | None = None, *, may: May | None = None
@@ -290,7 +292,15 @@ class ModelMemory:
                 vram_after_bytes=None if latest is None else _used(latest.gpus),
             )
 
-        await self._runtimes.unload(model, cause=cause, within_s=within_s, status=status, before=before, after=after)
+        try:
+            await self._runtimes.unload(
+                model, cause=cause, within_s=within_s, status=status, before=before, after=after
+            )
+        except BaseException as failure:
+            asked = seen and cause != USER and not self._operations.closing
+            if asked and await self.keeping.stays(held) and isinstance(failure, RuntimeBusy):
+                failure.hint = "It stays loaded. Stop its answers, or wait for their end."
+            raise
         await self._marks.note(held, loaded=False, pinned=False)
         return freed[0] if freed else Freed(held.name, held.runtime, None, None, reason="it had left already")
 
