@@ -156,6 +156,24 @@ async def test_an_unload_while_it_answers_waits_for_the_end(ollama: OllamaFactor
         assert freed.still_held == () and await rows(server) == {}
 
 
+async def test_an_eviction_that_is_given_up_takes_no_effect_later(ollama: OllamaFactory, tmp_path: Path) -> None:
+    async with ollama() as server, core_of(tmp_path, server) as core:
+        await core.models.load(ONE)
+        session = await core.sessions.create()
+        request = await core.chat.send(session.id, COUNTING, model=ONE, parameters=STEADY)
+        await first_words(core, request)
+        before = server.runner_pids()
+        with pytest.raises(RuntimeBusy) as caught:
+            await core.models.memory.evict(held(core, ONE), "evicted for another", lambda _: None, 0.5)
+        assert caught.value.hint.startswith("It stays loaded.")
+        assert core.chat.running(session.id) == request, "and it still answers"
+        await core.chat.stop(request)
+        await ended(core, request)
+        last = await ask(core, session.id, "Hello", model=ONE, max_tokens=2)
+        assert last.message.state is MessageState.COMPLETE
+        assert set(await rows(server)) == {ONE} and server.runner_pids() == before
+
+
 async def test_a_killed_runner_is_loaded_anew_and_can_be_unloaded(ollama: OllamaFactory, tmp_path: Path) -> None:
     async with ollama() as server, core_of(tmp_path, server) as core:
         await core.models.activate(ONE)
@@ -174,12 +192,14 @@ async def test_a_killed_runner_is_loaded_anew_and_can_be_unloaded(ollama: Ollama
 async def test_another_context_loads_it_again(ollama: OllamaFactory, tmp_path: Path) -> None:
     async with ollama() as server, core_of(tmp_path, server) as core:
         await core.models.load(ONE)
+        await core.models.pin(ONE)
         before = server.runner_pids()
         await core.models.set_parameters(ONE, None, {"context_length": "1024"})
         plan = await core.models.plan("load", ONE)
         assert plan.must_load
         await core.models.carry_out(plan)
         assert held(core, ONE).context_length == 1024 and server.runner_pids() != before
+        assert held(core, ONE).pinned and (await rows(server))[ONE]["expires_at"] > "2200"
         assert not (await core.models.plan("load", ONE)).must_load
 
 
