@@ -11,9 +11,11 @@ import re
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 from textual import constants, events
 from textual._xterm_parser import XTermParser
+from textual.app import App
 from textual.message import Message
 from textual.widget import Widget
 
@@ -226,3 +228,9 @@ class TypingGoesOn(Widget):
 def hand_on(event: events.Key, widget: Widget) -> None:
     """Let another widget read a key, as if it had had the focus when the key was pressed."""
     widget._forward_event(events.Key(event.key, event.character))
+
+
+async def read_anew(event: events.Key | events.Paste, app: App[Any]) -> None:
+    """Let the application read what was typed as if it came now; called from its own loop of messages."""
+    again = events.Key(event.key, event.character) if isinstance(event, events.Key) else events.Paste(event.text)
+    await app._dispatch_message(again)

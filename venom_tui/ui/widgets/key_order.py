@@ -14,7 +14,7 @@ from contextlib import suppress
 from textual import events
 from textual.widget import Widget
 
-from venom_tui.ui.terminal.keys import hand_on
+from venom_tui.ui.terminal.keys import hand_on, read_anew
 
 _READ_S = 1.0
 """Within this time a widget reads what came before the hold on its keys ends; else it ends all the same."""
@@ -86,7 +86,4 @@ class HeldKeys:
             return
         held, self._held = self._held, []
         for event in held:  # as if they came now: bindings that overtake the rest are found
-            again = (
-                events.Key(event.key, event.character) if isinstance(event, events.Key) else events.Paste(event.text)
-            )
-            await app._dispatch_message(again)
+            await read_anew(event, app)

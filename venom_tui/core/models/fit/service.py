@@ -291,19 +291,17 @@ class FitService:
         told = ""
         with self._events.subscribe() as events:
             async for event in events:
-                if isinstance(event, RuntimeChanged):
-                    self._back(event.status)
-                if not isinstance(event, GuardSampled):
-                    continue
                 try:
-                    await self._take(event.snapshot)
+                    if isinstance(event, RuntimeChanged):
+                        self._ask_again(event.status)
+                    elif isinstance(event, GuardSampled):
+                        await self._take(event.snapshot)
                 except Exception as failure:  # noqa: BLE001 (one look that fails must not be the last one)
                     if repr(failure) != told:
                         _log.exception("a look at the machine was not taken for estimates")
                     told = repr(failure)
 
-    def _back(self, status: RuntimeStatus) -> None:
-        """Ask a runtime again what it could not tell before."""
+    def _ask_again(self, status: RuntimeStatus) -> None:
         if status.state is RuntimeState.READY and self._shapes.forget_failures(status.id):
             self._learn_missing()
 
