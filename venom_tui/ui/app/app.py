@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
-from textual.screen import ModalScreen, Screen
+from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from venom_tui.core.errors import UsageError, VenomError
@@ -22,6 +22,7 @@ from venom_tui.ui.screens.chat.screen import ChatScreen
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.stylesheets import ParsedOnce, stylesheets
 from venom_tui.ui.terminal.environment import over_ssh
+from venom_tui.ui.terminal.screen import close_dialogs
 from venom_tui.ui.text import locale_is_utf8, use_ascii
 from venom_tui.ui.workers import start
 
@@ -287,9 +288,8 @@ class VenomApp(ColouredApp, inherit_bindings=False):
         return stack[0] if stack and isinstance(stack[0], SectionScreen) else None
 
     def show_section(self, name: str) -> None:
-        """Bring a section to the front; dialogs that are open there are closed."""
-        while isinstance(self.screen, ModalScreen):
-            self.pop_screen()
+        """Bring a section to the front; dialogs that are open are answered with no."""
+        close_dialogs(self)
         self.switch_mode(name)
 
     def action_section(self, name: str) -> None:

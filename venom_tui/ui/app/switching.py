@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.worker import Worker
 
@@ -15,6 +14,7 @@ from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.dialogs.picker import Picker
 from venom_tui.ui.dialogs.plan import carry_out
 from venom_tui.ui.dialogs.waiting import Waiting
+from venom_tui.ui.terminal.screen import close_dialogs
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Switching:
         elif core is None:
             app.notify("Still starting: the models are looked for.", markup=False)
         else:
-            while isinstance(app.screen, ModalScreen):  # a dialog is no place to pick models from
-                app.pop_screen()
+            close_dialogs(app)  # a dialog is no place to pick models from
             back = self._way_back(core)
             picker = ModelPicker("Models", core, words=words, note=back)
             app.push_screen(picker, lambda key: self._picked(picker.model(key)))

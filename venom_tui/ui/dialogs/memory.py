@@ -33,8 +33,8 @@ async def load(app: App[Any], core: Core, name: str, runtime: str) -> None:
         app.notify(f"{name} is loaded.", markup=False)
 
 
-async def unload(app: App[Any], core: Core, name: str, runtime: str) -> None:
-    """Unload a model and say how much came back; called from a worker.
+async def unload(app: App[Any], core: Core, name: str, runtime: str) -> bool:
+    """Unload a model and say how much came back; return False after a no. Called from a worker.
 
     Raises:
         VenomError: it stays.
@@ -42,6 +42,7 @@ async def unload(app: App[Any], core: Core, name: str, runtime: str) -> None:
     freed = await _asked(app, f"Unload {name}", lambda yes: core.models.unload(name, runtime, yes=yes))
     if freed is not None:
         app.notify(freed.text if freed.reason != "it was not loaded" else f"{name} is not loaded.", markup=False)
+    return freed is not None
 
 
 async def toggle_pin(app: App[Any], core: Core, name: str, runtime: str) -> None:

@@ -164,6 +164,6 @@ async def _answer(app: App[Any], dialog: Dialog[T]) -> T | None:
     try:
         return await app.push_screen_wait(dialog)
     except asyncio.CancelledError:
-        if dialog.is_attached:
-            dialog.dismiss(None)
+        while dialog.is_attached and dialog in app.screen_stack:  # with what lies over it
+            app.screen.dismiss(None)
         raise

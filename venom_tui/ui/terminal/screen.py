@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from textual._compositor import ChopsUpdate, Compositor
+from textual.app import App
 from textual.geometry import Offset, Region
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -65,3 +66,12 @@ class TerminalScreen(ShownOnly[ScreenResultType]):
 
 class TerminalModal(ShownOnly[ScreenResultType], ModalScreen[ScreenResultType]):
     """A dialog of a `TerminalApp`."""
+
+
+def close_dialogs(app: App[Any]) -> None:
+    """Answer the dialogs that lie over the section in front with None, the topmost first.
+
+    `App.pop_screen` would leave whoever waits for the answer of one waiting for ever.
+    """
+    while isinstance(app.screen, ModalScreen):
+        app.screen.dismiss(None)

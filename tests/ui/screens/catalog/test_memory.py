@@ -11,7 +11,7 @@ import pytest
 from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import GIB, Catalog, squeezed
 from tests.ui.screens.guard.support import snapshot
-from venom_tui.core.errors import PlanChanged
+from venom_tui.core.errors import NeedsYes, PlanChanged
 from venom_tui.core.events import LimitChanged
 from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
 from venom_tui.core.types.memory import MemoryPlan
@@ -110,6 +110,52 @@ async def test_switching_asks_and_going_back_does_not(catalog: OpenCatalog) -> N
         await shown.until(lambda: shown.notices.count("b answers now.") == 2, 60)
         assert held(shown) == {"a", "b"}
         assert "Switch to" not in shown.text
+
+
+@pytest.mark.usefixtures("two")
+async def test_leaving_the_question_for_another_section_is_a_no(catalog: OpenCatalog) -> None:
+    async with catalog(VENOM_EMBEDDED_MODELS="1") as shown:
+        await shown.core.models.activate("a")
+        await on(shown, "b")
+        await shown.press("enter")
+        await shown.until(lambda: "Switch to b" in shown.text)
+        assert shown.app.switching_to is not None
+        await shown.press("f2")
+        await shown.until(lambda: shown.app.switching_to is None)
+        assert not shown.app.switching.cancel(), "nothing waits any more"
+        assert "Switch to b" not in shown.text and held(shown) == {"a"}
+        await shown.press("f3")
+        await on(shown, "b")
+        await shown.press("enter")
+        await shown.until(lambda: "Switch to b" in shown.text)
+        await shown.press("ctrl+o")
+        await shown.until(lambda: shown.app.screen.id == "models")
+        await shown.until(lambda: shown.app.switching_to is None)
+
+
+@pytest.mark.usefixtures("two")
+async def test_of_several_to_unload_none_is_asked_about_after_one_left(
+    catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    async def others(name: str, *_: object, yes: bool = False) -> None:
+        asked.append(name)
+        raise NeedsYes(f"Somebody else uses {name}.")
+
+    async with catalog(VENOM_EMBEDDED_MODELS="2") as shown:
+        monkeypatch.setattr(shown.core.models, "unload", others)
+        for name in ("a", "b"):
+            await shown.core.models.load(name)
+        await shown.until(lambda: set(shown.names) == {"a", "b"})
+        rows = [f"embedded {name}" for name in ("a", "b")]
+        await shown.until(lambda: all((shown.screen._listing.known or {})[row].model.loaded for row in rows))
+        await shown.press("space", "down", "space", "u")
+        await shown.until_text("Somebody else uses")
+        await shown.press("f2")
+        await shown.until(lambda: shown.app.current_mode == "chat")
+        await shown.until(lambda: not [one for one in shown.app.workers if one.group == "unload"])
+        assert len(asked) == 1 and "Somebody else uses" not in shown.text
 
 
 @pytest.mark.usefixtures("two")

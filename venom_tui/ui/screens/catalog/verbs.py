@@ -92,7 +92,8 @@ class ModelVerbs(SectionScreen):
 
         for model in models:
             try:
-                await unload(self.app, core, model.name, model.runtime)
+                if not await unload(self.app, core, model.name, model.runtime) and not self.is_active:
+                    return  # the question was left for another section: the next one would open there
             except VenomError as failure:
                 self.complain(failure)
 

@@ -274,7 +274,7 @@ class GuardScreen(SectionScreen):
         loaded = () if self._view is None else self._view.snapshot.loaded
         return next((one for one in loaded if loaded_key(one) == key), None)
 
-    def _do(self, verb: Callable[[App[Any], Core, str, str], Awaitable[None]]) -> None:
+    def _do(self, verb: Callable[[App[Any], Core, str, str], Awaitable[object]]) -> None:
         """Do something with the loaded model under the cursor."""
         core, held = self.core, self._held()
         if held is None:
