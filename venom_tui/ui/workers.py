@@ -6,6 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
+from textual.app import App
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.worker import Worker
 
@@ -23,7 +25,7 @@ def start(
     """Run `work` in a worker of `owner`, which ends with it; `exclusive` cancels what the group runs already.
 
     A VenomError is told where the application tells failures; anything else is a defect: it goes to the log, and the
-    user is told that there was one.
+    user is told that there was one. A dialog that was closed meanwhile misses its widgets: that is none.
     """
 
     async def guarded() -> None:
@@ -32,6 +34,8 @@ def start(
         except VenomError as failure:
             _complain(owner, failure)
         except Exception as defect:  # noqa: BLE001 (said and logged; the screen goes on)
+            if isinstance(defect, NoMatches) and _was_closed(owner):
+                return  # there is nothing left to show the answer in
             _log.exception("%s of %s failed", group, type(owner).__name__)
             _complain(
                 owner,
@@ -49,6 +53,16 @@ def start_when_idle(owner: DOMNode, work: Callable[[], Awaitable[object]], *, gr
     """Run `work` as `start` does, unless the group runs something already: for timers, whose work may take longer."""
     if not any(one.node is owner and one.group == group and not one.is_finished for one in owner.workers):
         start(owner, work, group=group)
+
+
+def _was_closed(owner: DOMNode) -> bool:
+    """Return whether the screen of `owner`, or `owner` on it, is gone."""
+    if isinstance(owner, App):
+        return False
+    if not owner.is_attached:
+        return True
+    # A closed screen leaves its stack at once, and loses its widgets before it is detached itself.
+    return not any(owner.screen in stack for stack in owner.app._screen_stacks.values())
 
 
 def _complain(owner: DOMNode, failure: VenomError) -> None:
