@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
@@ -99,10 +100,19 @@ class SectionScreen(TerminalScreen[None]):
         self.host.complain(failure)
 
     def key_of(self, binding_id: str) -> str:
-        """Return how the key of a binding of this screen is written, the user's own where there is one."""
+        """Return how the key of a binding of this screen is written, the user's own where there is one.
+
+        It may be one that does not act now, because another widget has the focus.
+        """
         for active in self.active_bindings.values():
             if active.binding.id == binding_id:
                 return self.app.get_key_display(active.binding)
+        given = self.app._keymap.get(binding_id)
+        for node in (self, *self.walk_children(), self.app):
+            for binding in chain.from_iterable(node._bindings.key_to_bindings.values()):
+                if binding.id == binding_id:
+                    binding = binding.with_key(given.partition(",")[0]) if given else binding
+                    return self.app.get_key_display(binding)
         return "?"
 
     def on_section_line_picked(self, message: SectionLine.Picked) -> None:

@@ -276,6 +276,22 @@ async def test_a_runtime_that_does_not_answer_is_one_line(
         await shown.until(lambda: " ? twin:135m" in shown.text)  # its models are still known
 
 
+@pytest.mark.parametrize(("own", "key"), [("", "r"), ("ctrl+g,r", "^g")])
+async def test_its_line_names_the_right_key_while_the_filter_has_the_focus(
+    catalog: OpenCatalog, config_dir: Path, own: str, key: str
+) -> None:
+    (config_dir / "config.toml").write_text('[runtimes.box]\nurl = "http://127.0.0.1:9"\nkind = "vllm"\n')
+    if own:
+        (config_dir / "keymap.toml").write_text(f'"catalog.refresh" = "{own}"\n')
+    async with catalog() as shown:
+        await shown.until(lambda: "box at" in shown.text)
+        await shown.press("slash")
+        shown.screen._stale = True
+        await shown.screen._read(shown.core)
+        await shown.pilot.pause()
+        assert shown.line("box at").endswith(f" {key} retries")
+
+
 # ---------------------------------------------------------------------- words
 
 
