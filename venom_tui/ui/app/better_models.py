@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from venom_tui.ui.app.app import VenomApp
 
 _ASK = "\0ask"
+_OFFERED = "What hub and library offer now"
 _COLUMNS = (
     Column("", 1, worth=9),
     Column("name", 26, worth=10, stretch=True),
@@ -44,25 +45,43 @@ def better_models(app: VenomApp) -> None:
 
 
 async def _show(app: VenomApp, core: Core) -> None:
+    asked_on = app.screen
     models = await core.models.list()
     found = await core.fits.better(models)
     rows = [*_choices(found), _ask_choice()]
     date = next((one.as_of for one in found if one.as_of), "")
     title = f"Better models that fit{f' (known as of {date})' if date else ''}"
-    _open(app, core, title, rows, found, models)
+    if app.screen is asked_on:
+        _open(app, core, title, rows, found, models)
+    else:
+        app.notify(f"Better models are found: {_key_here(app)} shows them.", markup=False)
 
 
 async def _ask(app: VenomApp, core: Core) -> None:
+    asked_on = app.screen
     app.notify(f"Hugging Face and the Ollama library are asked {signs().ellipsis}", markup=False)
     models = await core.models.list()
     found, troubles = await core.fits.offered()
     if not found:
         lines = troubles or ["Nothing of what is taken most there now fits this machine."]
-        app.push_screen(Notice("Nothing to offer", lines))
+        if app.screen is asked_on:
+            app.push_screen(Notice("Nothing to offer", lines))
+        else:
+            app.notify(" ".join(("Nothing to offer.", *lines)), severity="warning", markup=False)
         return
     for trouble in troubles:
         app.notify(trouble, severity="warning", markup=False)
-    _open(app, core, "What is taken most now, and fits", _choices(found), found, models)
+    if app.screen is asked_on:
+        _open(app, core, "What is taken most now, and fits", _choices(found), found, models)
+    else:
+        what = "1 model that fits is" if len(found) == 1 else f"{len(found):,} models that fit are"
+        app.notify(f"{what} offered now: {_key_here(app)}, then “{_OFFERED}”, shows them.", markup=False)
+
+
+def _key_here(app: VenomApp) -> str:
+    """Return how the key is written that opens the list wherever one is."""
+    bindings = (active.binding for active in app.active_bindings.values())
+    return next((app.get_key_display(binding) for binding in bindings if binding.id == "app.better"), "f10")
 
 
 def _open(
@@ -120,5 +139,5 @@ def _cells(one: Candidate) -> tuple[Content, ...]:
 
 
 def _ask_choice() -> Choice:
-    asks = literal("What hub and library offer now", "$accent")
+    asks = literal(_OFFERED, "$accent")
     return Choice(_ASK, (Content(signs().remote), asks, *[Content()] * 5), "ask hugging face ollama library trending")

@@ -115,6 +115,13 @@ class SectionScreen(TerminalScreen[None]):
                     return self.app.get_key_display(binding)
         return "?"
 
+    def still_with(self, focused: Widget | None) -> bool:
+        """Return whether this section is in front, and the focus where it was: keys are meant for what was asked there.
+
+        A question that opens late would take for its answer what is typed elsewhere.
+        """
+        return self.is_active and self.focused is focused
+
     def on_section_line_picked(self, message: SectionLine.Picked) -> None:
         """Go where the mouse pointed."""
         self.host.show_section(message.section)

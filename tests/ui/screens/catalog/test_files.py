@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,6 +190,35 @@ async def test_a_removal_asks_with_the_numbers_and_no_is_the_default(
         await shown.press("d")
         await shown.until(lambda: len(shown.notices) > 1)
         assert "comes with venom-tui" in shown.notices[-1], "there is no other, so that it being active is no reason"
+
+
+@pytest.mark.parametrize("away", ["f2", "slash"])
+async def test_a_question_that_comes_late_takes_no_key_that_is_typed_elsewhere(
+    catalog: OpenCatalog, models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    models_dir.mkdir(parents=True)
+    (models_dir / "a.gguf").write_bytes(gguf(tmp_path, 300_000))
+    async with catalog() as shown:
+        await shown.core.models.choose(SMOL)
+        await on(shown, "a")
+        plan, may_plan = shown.core.registry.plan_removal, asyncio.Event()
+
+        async def late(*given: Any) -> Removal:
+            await may_plan.wait()
+            return await plan(*given)
+
+        monkeypatch.setattr(shown.core.registry, "plan_removal", late)
+        await shown.press("d", away)
+        may_plan.set()
+        await shown.until(
+            lambda: shown.notices == ["a: nothing is removed without a yes. d in the catalog asks again."]
+        )
+        await shown.press("y")
+        assert "Remove a" not in shown.text and (models_dir / "a.gguf").exists()
+        await shown.press("f3" if away == "f2" else "escape")
+        await on(shown, "a")
+        await shown.press("d")
+        await shown.until(lambda: "Remove a" in shown.text)
 
 
 async def test_the_model_that_answers_stays(catalog: OpenCatalog, models_dir: Path) -> None:

@@ -243,6 +243,28 @@ async def test_a_read_that_began_before_the_clear_does_not_bring_the_history_bac
         assert "History" not in shown.text
 
 
+async def test_a_question_that_comes_late_does_not_open_elsewhere(
+    opened: Open, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await write(data_dir, some())
+    async with opened() as shown:
+        await shown.until_text("History 4")
+        count, may_count = shown.core.operations.count_ended, asyncio.Event()
+
+        async def late() -> int:
+            await may_count.wait()
+            return await count()
+
+        monkeypatch.setattr(shown.core.operations, "count_ended", late)
+        await shown.press("C", "f2")
+        may_count.set()
+        await shown.until(
+            lambda: shown.notices == ["The history stays without a yes. C in Operations asks again."],
+        )
+        await shown.press("y")
+        assert "removed for good" not in shown.text and await count() == 4
+
+
 async def test_nothing_is_cleared_read_only(opened: Open, data_dir: Path) -> None:
     await write(data_dir, some())
     async with opened(VENOM_READ_ONLY="true") as shown:

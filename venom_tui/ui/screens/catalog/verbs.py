@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from textual.widget import Widget
+
 from venom_tui.core.errors import ReadOnly, VenomError
 from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
@@ -230,19 +232,24 @@ class ModelVerbs(SectionScreen):
         found = self.meant()
         if found is not None and not self._refused(found[0]):
             core, models = found
-            start(self, lambda: self._ask_to_remove(core, models), group="remove", exclusive=True)
+            focused = self.focused
+            start(self, lambda: self._ask_to_remove(core, models, focused), group="remove", exclusive=True)
 
-    async def _ask_to_remove(self, core: Core, models: Sequence[ModelInfo]) -> None:
+    async def _ask_to_remove(self, core: Core, models: Sequence[ModelInfo], focused: Widget | None) -> None:
         from venom_tui.ui.dialogs.model_words import removal_lines
 
         plan = await core.registry.plan_removal([(model.name, model.runtime or None) for model in models])
-        title = f"Remove {models[0].name}" if len(models) == 1 else f"Remove {len(models):,} models"
+        what = models[0].name if len(models) == 1 else f"{len(models):,} models"
+        if not self.still_with(focused):
+            key = self.key_of("catalog.remove")
+            self.notify(f"{what}: nothing is removed without a yes. {key} in the catalog asks again.", markup=False)
+            return
 
         def answered(yes: bool | None) -> None:
             if yes:
                 start(self, lambda: self._remove(core, plan), group="removing")
 
-        self.app.push_screen(Confirm(title, removal_lines(plan)), answered)
+        self.app.push_screen(Confirm(f"Remove {what}", removal_lines(plan)), answered)
 
     async def _remove(self, core: Core, plan: Removal) -> None:
         results = await core.registry.remove(plan)

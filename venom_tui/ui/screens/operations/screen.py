@@ -350,12 +350,17 @@ class OperationsScreen(SectionScreen):
                 ReadOnly("venom-tui runs read-only: the history stays.", hint="Start it without --read-only.")
             )
         else:
-            start(self, lambda: self._ask_to_clear(core), group="verbs")
+            focused = self.focused
+            start(self, lambda: self._ask_to_clear(core, focused), group="verbs")
 
-    async def _ask_to_clear(self, core: Core) -> None:
+    async def _ask_to_clear(self, core: Core, focused: Widget | None) -> None:
         ended = await core.operations.count_ended()
         if not ended:
             self.notify("The history is empty already.", markup=False)
+            return
+        if not self.still_with(focused):
+            key = self.key_of("operations.clear")
+            self.notify(f"The history stays without a yes. {key} in Operations asks again.", markup=False)
             return
         what = "1 operation that has ended is" if ended == 1 else f"{ended:,} operations that have ended are"
         lines = [f"{what} removed for good, with the words of their failures.", "Models and files stay as they are."]
