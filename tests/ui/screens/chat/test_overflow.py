@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from tests.ollama import FakeOllama, replays, says
 from tests.openai import plain
 from tests.servers import DONE, Exchange, Script, Server, answer, head, piece, sends, serving
@@ -90,6 +92,41 @@ async def test_cancel_sends_nothing_and_another_try_offers_the_ways_again(chat: 
         await shown.press("end", "enter")  # the last one is to cancel
         await shown.until(lambda: "cancel:" not in shown.text)
         assert len(chats(server)) == asked + 1
+
+
+async def test_who_writes_the_next_prompt_is_told_and_context_offers_the_same_ways(chat: OpenChat) -> None:
+    fake, may_end = tight(fits=2), asyncio.Event()
+    script = fake.chat
+    assert callable(script)
+
+    async def late(exchange: Exchange) -> None:
+        if len(exchange.json["messages"]) > 2:
+            await may_end.wait()
+        await script(exchange)
+
+    fake.chat = late
+    async with serving(fake) as server, chat(OLLAMA_HOST=server.url, **_OURS) as shown:
+        await shown.ask("one")
+        await shown.answered()
+        await shown.ask("two")
+        await shown.until(lambda: len(chats(server)) == 2)
+        await shown.type("ne")
+        may_end.set()
+        await shown.until(lambda: any("/context shows what can be done" in notice for notice in shown.notices))
+        await shown.type("xt")
+        await shown.press("up")
+        assert shown.prompt.content == "next" and "cancel: nothing is sent" not in shown.text
+        await shown.until(lambda: not shown.screen.conversation.asking.busy)
+        shown.prompt.put("")
+        await shown.ask("/context")
+        await shown.until_text("cancel: nothing is sent")
+        await shown.press("enter")
+        await shown.answered(2)
+        assert chats(server)[-1] == (4, 8192)
+        await shown.until(lambda: shown.prompt.has_focus)
+        await shown.ask("/context")
+        await shown.until_text("leave it as it is")
+        assert "cancel:" not in shown.text, "nothing that did not fit is to be sent again"
 
 
 async def test_a_server_that_decides_the_context_itself(chat: OpenChat) -> None:

@@ -31,6 +31,8 @@ class OptionVerbs(ChatBase):
     """The verbs on what is chosen; the chat screen derives from this."""
 
     _use: ContextUse | None = None
+    _overflow: TurnEnded | None = None
+    """The last turn that did not fit into its context."""
 
     @property
     def blind_model(self) -> str:
@@ -124,9 +126,12 @@ class OptionVerbs(ChatBase):
         return True
 
     def command_context(self, argument: str) -> bool:
-        """Choose the context that the model is loaded with; without a number show which there are."""
+        """Choose the context that the model is loaded with; without a number show which there are.
+
+        Where the last prompt did not fit, that shows what else can be done, too.
+        """
         if not argument:
-            self.do_opening(lambda: self._offer_contexts(None), "context")
+            self.do_opening(lambda: self._offer_contexts(self._overflowed), "context")
             return True
         if argument.lower() == "auto":
             self.do(lambda: self._choose_context(None), "options")
@@ -148,11 +153,23 @@ class OptionVerbs(ChatBase):
     def turn_ended_here(self, event: TurnEnded) -> None:
         """Measure again; where a prompt did not fit, offer what can be done."""
         self.renew_meter()
-        if event.error_code == "context_overflow" and self.is_current:
-            self.do(lambda: self._offer_contexts(event), "context")
+        if event.error_code == "context_overflow":
+            self._overflow = event
+            if self.is_current:
+                self.do(lambda: self._offer_contexts(event, unasked=True), "context")
 
-    async def _offer_contexts(self, event: TurnEnded | None) -> None:
-        """Offer larger contexts; after an overflow what else can be done, too."""
+    @property
+    def _overflowed(self) -> TurnEnded | None:
+        """The turn that did not fit, where it is the last one of the open session and is not being repeated."""
+        event, last = self._overflow, self.conversation.last_answer
+        here = event is not None and last is not None and last.id == event.message.id
+        return event if here and not self.conversation.asking.busy else None
+
+    async def _offer_contexts(self, event: TurnEnded | None, *, unasked: bool = False) -> None:
+        """Offer larger contexts; after an overflow what else can be done, too.
+
+        `unasked`: the end of a turn offers it; who writes the next prompt meanwhile is only told.
+        """
         from venom_tui.ui.dialogs.choose import Choose
         from venom_tui.ui.screens.chat.overflow import explanation, ways
 
@@ -172,6 +189,9 @@ class OptionVerbs(ChatBase):
             if event is None:
                 self.complain(failure)
         title = "The conversation does not fit" if event is not None else "Context"
+        if unasked and (self.prompt.content or not self.is_active):  # the next key would choose a way
+            self.say("The conversation does not fit into its context. /context shows what can be done.", timeout=12)
+            return
         dialog = Choose(title, explanation(name, use, event, choices), ways(choices, event))
         self.app.call_later(self.app.push_screen, dialog, lambda way: self._go_on(way, event))
 
