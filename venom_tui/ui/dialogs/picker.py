@@ -210,4 +210,4 @@ class Picker(Dialog[str]):
 
     def on_row_list_chosen(self, message: RowList.Chosen) -> None:
         """Take a double-clicked row."""
-        self.dismiss(message.key)
+        self._pick(message.rows)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual.content import Content
 from textual.widgets import Input
 
@@ -38,7 +39,9 @@ async def test_models_of_all_runtimes_and_those_that_do_not_answer(chat: OpenCha
         assert fake.loads == [("qwen3:14b", 4096)], "it is loaded before it is the active one"
 
 
-async def test_one_that_does_not_answer_says_why_and_is_asked_again(chat: OpenChat) -> None:
+async def test_one_that_does_not_answer_says_why_and_is_asked_again(
+    chat: OpenChat, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, OLLAMA_HOST="127.0.0.1:1") as shown:
         await shown.press("ctrl+o")
         await shown.until_text("ollama at 127.0.0.1:1:")
@@ -48,6 +51,17 @@ async def test_one_that_does_not_answer_says_why_and_is_asked_again(chat: OpenCh
         await shown.press("enter")
         assert isinstance(shown.app.screen, ModelPicker), "it is no model"
         await shown.until_text("enter asks again")
+        looks: list[str | None] = []
+        look = shown.core.runtimes.look
+
+        async def watched(runtime: str | None = None) -> None:
+            looks.append(runtime)
+            await look(runtime)
+
+        monkeypatch.setattr(shown.core.runtimes, "look", watched)
+        await shown.pilot.click(shown.app.screen.query_one("#choices"), offset=(5, 0), times=2)
+        await shown.until(lambda: "ollama" in looks)
+        assert isinstance(shown.app.screen, ModelPicker), "nor when it is clicked twice"
 
 
 async def test_a_failed_load_leaves_the_model_before(chat: OpenChat) -> None:
