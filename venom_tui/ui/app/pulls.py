@@ -21,6 +21,7 @@ def ask_to_pull(app: VenomApp, name: str, provider: str | None) -> None:
     """Ask which model is to be fetched, and fetch it after a yes."""
     core = app.core
     if core is None:
+        app.notify("Still starting: nothing can be fetched yet.", markup=False)
         return
     if app.read_only:
         app.complain(ReadOnly("venom-tui runs read-only: nothing is fetched.", hint="Start it without --read-only."))

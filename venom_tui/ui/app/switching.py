@@ -61,7 +61,9 @@ class Switching:
     def back(self) -> None:
         """Switch to the model that was active before."""
         core = self._app.core
-        if core is not None:
+        if core is None:
+            self._app.notify("Still starting: the model before is not known yet.", markup=False)
+        else:
             start(self._app, lambda: self._back(core), group="switch back", exclusive=True)
 
     async def _back(self, core: Core) -> None:

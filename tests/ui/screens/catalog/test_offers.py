@@ -174,6 +174,8 @@ async def test_a_slow_hub_holds_nothing_up(catalog: OpenCatalog, hub: Hub, place
     async with catalog(**places) as shown:
         await shown.press("o")
         await shown.until(lambda: "asking …" in shown.text)
+        await shown.press("enter")
+        assert shown.notices == ["The answer has not come yet."]
         await shown.press("slash")
         await shown.type("words")
         assert "words" in shown.text

@@ -87,7 +87,7 @@ async def test_read_only_says_so(catalog: OpenCatalog, models_dir: Path, monkeyp
         await shown.until(lambda: "venom-tui runs read-only: another model cannot be made active" in shown.text)
 
 
-@pytest.mark.parametrize("key", ["enter", "i", "u", "P", "E", "f", "d", "y", "e", "v"])
+@pytest.mark.parametrize("key", ["enter", "i", "u", "P", "E", "f", "d", "y", "e", "v", "space"])
 async def test_a_verb_without_a_model_says_so(catalog: OpenCatalog, key: str) -> None:
     async with catalog() as shown:
         await shown.press("slash", *"nothing", "enter")

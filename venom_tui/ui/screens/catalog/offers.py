@@ -219,6 +219,8 @@ class OffersScreen(SectionScreen):
         """Show what the repository under the cursor holds; of other rows all that is known."""
         listed, core = self._listed, self.core
         if listed is None or core is None:
+            words = "The answer has not come yet." if self._asking else "No row is under the cursor."
+            self.notify(words, markup=False)
             return
         if listed.offer is not None and listed.offer.provider == "huggingface":
             self.app.push_screen(RepositoryDialog(core, listed.offer.name))

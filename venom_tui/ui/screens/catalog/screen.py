@@ -330,7 +330,9 @@ class CatalogScreen(ModelVerbs):
     def action_select(self) -> None:
         """Select the row under the cursor, or leave it out."""
         key = self._list.cursor_key
-        if key is not None:
+        if key is None:
+            self.notify(self.why_none, markup=False)
+        else:
             self._listing.toggle(key)
             self._mark()
             self._show_words()

@@ -145,14 +145,18 @@ class ModelVerbs(SectionScreen):
         """Show what folders of models hold."""
         from venom_tui.ui.dialogs.disk import DiskDialog
 
-        if self.core is not None:
+        if self.core is None:
+            self.notify("Still starting: the folders of models are not known yet.", markup=False)
+        else:
             self.app.push_screen(DiskDialog(self.core))
 
     def action_offers(self) -> None:
         """Show what could be had: this asks Hugging Face and the Ollama library."""
         from venom_tui.ui.screens.catalog.offers import OffersScreen
 
-        if self.core is not None:
+        if self.core is None:
+            self.notify("Still starting: nobody can be asked for models yet.", markup=False)
+        else:
             self.app.push_screen(OffersScreen())
 
     # ------------------------------------------------------------------ pull

@@ -264,6 +264,7 @@ class GuardScreen(SectionScreen):
         """Say whether the model under the cursor fits; elsewhere let one pick a model first."""
         core = self.core
         if core is None:
+            self.notify("Still starting: the machine is looked at.", markup=False)
             return
         held = self._held()
         start(self, lambda: show_fit(self.app, core, held), group="fit", exclusive=True)

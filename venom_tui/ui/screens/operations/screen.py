@@ -344,6 +344,7 @@ class OperationsScreen(SectionScreen):
         """Remove what ended, after a yes."""
         core = self.core
         if core is None:
+            self.notify("Still starting: the operations are being read.", markup=False)
             return
         if core.settings.flag("VENOM_READ_ONLY"):
             self.complain(

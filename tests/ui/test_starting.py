@@ -1,0 +1,29 @@
+"""Keys that need the core say so while it is being opened."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.ui.shown import Shown
+from venom_tui.core.settings import load_settings
+from venom_tui.ui.app import VenomApp
+from venom_tui.ui.app.core_life import CoreLife
+
+
+async def test_keys_before_the_core_is_open_say_that_it_is_starting(
+    data_dir: Path, config_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CoreLife, "begin", lambda _life: None)  # it takes for ever
+    environ = {"VENOM_DATA_DIR": str(data_dir), "VENOM_CONFIG_DIR": str(config_dir)}
+    app = VenomApp(load_settings(environ=environ))
+    async with app.run_test() as pilot:
+        shown = Shown(app, pilot)
+        for keys in (["f9"], ["ctrl+o"], ["f10"], ["f3", "p"], ["o"], ["D"], ["f4", "p"], ["C"], ["f5", "f"]):
+            told = len(shown.notices)
+            await shown.press(*keys)
+            assert shown.notices[told:], keys
+            assert shown.notices[-1].startswith("Still starting: "), keys
+        await shown.press("f3", "space")
+        assert shown.notices[-1].startswith("Looking for models")
