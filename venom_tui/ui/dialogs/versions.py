@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -15,6 +16,7 @@ from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.dialogs.picker import ColumnTitles
+from venom_tui.ui.terminal.keys import hand_on
 from venom_tui.ui.text import gib, literal, relative_time, signs
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
 from venom_tui.ui.widgets.rows import RowList
@@ -34,6 +36,8 @@ _COLUMNS = (
     Column("GiB", 5, worth=6, right=True),
     Column("made", 9, worth=3, right=True),
 )
+_WITHOUT_ROWS = ("no", "register", "roll_back")
+"""Actions that are about no row."""
 _TITLES = {"first_token_ms": "first token", "tokens_per_second": "tokens per second", "memory_bytes": "memory"}
 
 
@@ -58,6 +62,9 @@ class VersionsDialog(Dialog[None]):
         self._core = core
         self._model = model
         self._found: Sequence[tuple[ModelVersion, VersionFigures]] = ()
+        self._was_read = False
+        self._held: list[events.Key] = []
+        """Keys that came before there were rows for them."""
 
     def compose_box(self) -> Iterable[Widget]:
         """Return head, rows and the pane of the one under the cursor."""
@@ -67,7 +74,26 @@ class VersionsDialog(Dialog[None]):
 
     def on_mount(self) -> None:
         """Read them."""
-        start(self, self._read, group="read", exclusive=True)
+        start(self, self._read_first, group="read", exclusive=True)
+
+    def on_key(self, event: events.Key) -> None:
+        """Let keys that are about a row wait until the versions have been read."""
+        if self._was_read:
+            return
+        active = self.active_bindings.get(event.key)
+        if active is None or (active.node is not self.app and active.binding.action not in _WITHOUT_ROWS):
+            event.stop()
+            event.prevent_default()
+            self._held.append(event)
+
+    async def _read_first(self) -> None:
+        try:
+            await self._read()
+        finally:
+            self._was_read = True
+        rows = self.query_one(RowList)
+        for event in self._held:
+            hand_on(event, rows)
 
     async def _read(self) -> None:
         core, model = self._core, self._model

@@ -23,6 +23,8 @@ _READ_S = 1.0
 async def act_in_order(widget: Widget, event: events.Key, *, screens_too: bool = False) -> None:
     """Run a widget's own binding as it reads the key; what it reads after it lost the focus goes to whoever has it.
 
+    Where a dialog was opened that has no focus yet, it goes to the dialog, but not what is being typed.
+
     A widget that moves the focus by a key calls this in `on_key`. With `screens_too` the bindings of what is around it
     are run so, too: for a widget in which much is typed.
     """
@@ -31,6 +33,11 @@ async def act_in_order(widget: Widget, event: events.Key, *, screens_too: bool =
         event.stop()
         event.prevent_default()
         hand_on(event, focused)
+        return
+    if focused is None and not screens_too and not widget.screen.is_active:  # a dialog that is about to be there
+        event.stop()
+        event.prevent_default()
+        hand_on(event, widget.app.screen)
         return
     if event.is_printable and widget.check_consume_key(event.key, event.character):
         return

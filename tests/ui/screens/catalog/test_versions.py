@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from textual import events
 
 from tests.core.support import ask
 from tests.gguf_files import write_gguf
 from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import Catalog
+from venom_tui.core.types.version import ModelVersion
 from venom_tui.ui.dialogs.versions import VersionsDialog
 from venom_tui.ui.widgets.rows import RowList
 
@@ -115,3 +119,28 @@ async def test_a_model_that_nobody_serves_has_none(catalog: OpenCatalog, models_
         shown.rows.set_cursor(key)
         await shown.press("v")
         assert "No runtime here serves org/model: it has no versions." in shown.notices
+
+
+@pytest.mark.usefixtures("model")
+async def test_keys_behind_the_one_that_opens_them_act_once_they_are_read(
+    catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with catalog() as shown:
+        for name in ("cold", "hot"):
+            await shown.core.versions.register(name, "a", "embedded")
+        listed, may_read = shown.core.versions.list, asyncio.Event()
+
+        async def late(model: str | None = None) -> Sequence[ModelVersion]:
+            await may_read.wait()
+            return await listed(model)
+
+        monkeypatch.setattr(shown.core.versions, "list", late)
+        await shown.press("v", "escape")
+        await shown.until(lambda: shown.app.screen is shown.screen)
+        for key, character in (("v", "v"), ("down", None), ("enter", "\r")):
+            shown.app.post_message(events.Key(key, character))
+        await shown.until(lambda: isinstance(shown.app.screen, VersionsDialog))
+        await shown.pilot.pause()
+        may_read.set()
+        await shown.until(lambda: "a @ embedded answers, as version cold." in shown.notices)
+        assert [one.name for one in await listed() if one.active] == ["cold"]
