@@ -12,6 +12,7 @@ from textual.dom import DOMNode
 from textual.worker import Worker
 
 from venom_tui.core.errors import VenomError
+from venom_tui.ui.terminal.screen import is_open
 
 if TYPE_CHECKING:
     from venom_tui.ui.bridge import CoreHost
@@ -62,7 +63,7 @@ def _was_closed(owner: DOMNode) -> bool:
     if not owner.is_attached:
         return True
     # A closed screen leaves its stack at once, and loses its widgets before it is detached itself.
-    return not any(owner.screen in stack for stack in owner.app._screen_stacks.values())
+    return not is_open(owner.screen)
 
 
 def _complain(owner: DOMNode, failure: VenomError) -> None:

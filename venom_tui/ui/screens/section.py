@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from venom_tui.ui.terminal.screen import TerminalScreen
+from venom_tui.ui.terminal.screen import TerminalScreen, binding_on
 from venom_tui.ui.widgets.footer import FooterLine
 from venom_tui.ui.widgets.header import HeaderLine
 from venom_tui.ui.widgets.sections import SECTIONS, SectionLine
@@ -107,13 +106,8 @@ class SectionScreen(TerminalScreen[None]):
         for active in self.active_bindings.values():
             if active.binding.id == binding_id:
                 return self.app.get_key_display(active.binding)
-        given = self.app._keymap.get(binding_id)
-        for node in (self, *self.walk_children(), self.app):
-            for binding in chain.from_iterable(node._bindings.key_to_bindings.values()):
-                if binding.id == binding_id:
-                    binding = binding.with_key(given.partition(",")[0]) if given else binding
-                    return self.app.get_key_display(binding)
-        return "?"
+        binding = binding_on(self, binding_id)
+        return "?" if binding is None else self.app.get_key_display(binding)
 
     def still_with(self, focused: Widget | None) -> bool:
         """Return whether this section is in front, and the focus where it was: keys are meant for what was asked there.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import Any
 
 from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
+from textual.binding import Binding
 from textual.geometry import Offset, Region
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -75,3 +77,21 @@ def close_dialogs(app: App[Any]) -> None:
     """
     while isinstance(app.screen, ModalScreen):
         app.screen.dismiss(None)
+
+
+def is_open(screen: Screen[Any]) -> bool:
+    """Return whether a screen is shown, or lies below others or in another mode: it was not closed."""
+    return any(screen in stack for stack in screen.app._screen_stacks.values())
+
+
+def binding_on(screen: Screen[Any], binding_id: str) -> Binding | None:
+    """Return a binding of a screen, of its widgets or of the application, with the first of the user's own keys.
+
+    It need not act now; that it does is told by `Screen.active_bindings`.
+    """
+    given = screen.app._keymap.get(binding_id)
+    for node in (screen, *screen.walk_children(), screen.app):
+        for binding in chain.from_iterable(node._bindings.key_to_bindings.values()):
+            if binding.id == binding_id:
+                return binding.with_key(given.partition(",")[0]) if given else binding
+    return None
