@@ -146,6 +146,10 @@ async def translated(who: str, address: str) -> AsyncIterator[None]:
         raise RuntimeFailure(f"{who} failed: {sanitize_line(str(error))}.") from error
 
 
+_UNRESOLVED = ("Name or service not known", "name resolution", "nodename nor servname", "No address associated")
+"""What resolvers say of a name that they do not know, or cannot look up."""
+
+
 def _unreachable(who: str, address: str, words: str) -> RuntimeUnavailable:
     if "CERTIFICATE_VERIFY_FAILED" in words:
         return RuntimeUnavailable(
@@ -153,9 +157,10 @@ def _unreachable(who: str, address: str, words: str) -> RuntimeUnavailable:
             hint="SSL_CERT_FILE names a file with the certificate of your own authority.",
             server_message=words,
         )
-    return RuntimeUnavailable(
-        f"{who} cannot be reached at {address}.", hint="Check that it runs.", server_message=words
-    )
+    where = "" if urlsplit(address).netloc in who else f" at {address}"
+    unresolved = any(part in words for part in _UNRESOLVED)
+    hint = "Check the network, or how its name is resolved (DNS)." if unresolved else "Check that it runs."
+    return RuntimeUnavailable(f"{who} cannot be reached{where}.", hint=hint, server_message=words)
 
 
 def _check_address(address: str) -> None:

@@ -10,12 +10,10 @@ from venom_tui.core.doctor.check import Check, fail, ok, warn
 from venom_tui.core.errors import VenomError
 from venom_tui.core.runtimes.configured import configured
 from venom_tui.core.settings import Settings
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import SILENT, RuntimeState, RuntimeStatus
 
 LIMIT_S = 5.0
 """Seconds that all of them together are given."""
-
-_SILENT = frozenset({RuntimeState.UNREACHABLE, RuntimeState.FAILED})
 
 
 def checks(settings: Settings) -> Iterator[Check]:
@@ -47,7 +45,7 @@ def _check(status: RuntimeStatus) -> Check:
     name, where = f"runtime {status.id}", f"{status.kind} at {status.endpoint}"
     if status.state is RuntimeState.UNKNOWN:
         return warn(name, f"{where} did not answer within {LIMIT_S:.0f} s", "Start it, or name another address.")
-    if status.state not in _SILENT:
+    if status.state not in SILENT:
         version = f" {status.version}" if status.version else ""
         return ok(name, f"{status.kind}{version} at {status.endpoint}: {status.detail or status.state.value}")
     if status.origin == "default":

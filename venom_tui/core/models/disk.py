@@ -147,10 +147,11 @@ def clean(root: Path, orphans: Iterable[Orphan], storage: Callable[[], Storage])
 def _storage(storage_id: str, label: str, folder: Path, **facts: object) -> Storage:
     """Return a folder with what is free on its file system."""
     found = Storage(storage_id, label, sanitize_line(str(folder), 400))
+    there = next((one for one in (folder, *folder.parents) if os.path.exists(one)), folder)  # it may not be there yet
     try:
-        usage = os.statvfs(folder)
+        usage = os.statvfs(there)
     except OSError:
-        pass  # nothing is there yet
+        pass
     else:
         free, total = usage.f_bavail * usage.f_frsize, usage.f_blocks * usage.f_frsize
         found = replace(found, free_bytes=free, total_bytes=total)

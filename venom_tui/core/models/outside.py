@@ -180,7 +180,7 @@ class Outside:
 def _failed(failure: VenomError | None, asked_at: datetime | None) -> dict[str, Any]:
     if failure is None:
         return {}
-    words = f" It said: {failure.server_message}" if failure.server_message else ""
+    words = f" “{failure.server_message}”" if failure.server_message else ""
     told = {"error": failure.message + words, "hint": failure.hint, "code": failure.code}
     return {"stale": asked_at is not None, **told}
 

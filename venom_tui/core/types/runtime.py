@@ -21,6 +21,10 @@ class RuntimeState(StrEnum):
     FAILED = "failed"
 
 
+SILENT = frozenset({RuntimeState.UNREACHABLE, RuntimeState.FAILED})
+"""What such a runtime has and holds is not known."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuntimeStatus:
     """One runtime and what it said last."""

@@ -64,7 +64,11 @@ class KeyTable(Static):
             keys = " ".join(dict.fromkeys(self.app.get_key_display(binding) for binding in same))
             words = textwrap.wrap(same[0].tooltip or same[0].description, room) or [""]
             name = (same[0].id or "", "$text-muted") if shows_id else ""
-            lines.append(Content.assemble((f" {keys:<{_KEYS_WIDTH - 1}}", "bold"), f"{words[0]:<{room}}", " ", name))
+            long = len(keys) > _KEYS_WIDTH - 2
+            if long:  # on a line of its own
+                lines.append(Content.styled(f" {keys}", "bold"))
+            first = "" if long else keys
+            lines.append(Content.assemble((f" {first:<{_KEYS_WIDTH - 1}}", "bold"), f"{words[0]:<{room}}", " ", name))
             lines.extend(Content(" " * _KEYS_WIDTH + more) for more in words[1:])
         return Content("\n").join(lines)
 

@@ -44,7 +44,7 @@ def test_the_steps_of_an_answer() -> None:
         "answer   ░░░░░░░░░░████      3.0 s",
         "tokens   1,200 + 300",
         "rate     48 tok/s",
-        "ended by stop",
+        "end      by the model",
     ]
     untimed = replace(ANSWER, timings=Timings(), usage=Usage(), finish_reason="", runtime="embedded")
     assert plain_of(request_lines(untimed)) == ["qwen3:14b"]
@@ -89,6 +89,8 @@ def test_what_the_machine_holds() -> None:
     ]
     assert all(line.cell_length == WIDTH for line in lines)
     assert plain_of(machine_lines(replace(seen, gpus=(), loaded=(), host=host)))[1:] == ["No model is loaded."]
+    quiet = machine_lines(replace(seen, gpus=(), loaded=(), host=host), ["ollama", "box"])
+    assert plain_of(quiet)[1:] == ["ollama, box: no answer"], "not: nothing is loaded"
     assert plain_of(machine_lines(None)) == ["Nothing was measured yet."]
     many = tuple(replace(held[0], name=f"m{n}") for n in range(20))
     assert str(machine_lines(replace(seen, gpus=(), loaded=many, host=host))[-1]) == "and 8 more models"
@@ -105,7 +107,7 @@ async def test_it_stands_where_there_is_room_and_is_chosen_by_a_key(chat: OpenCh
         await shown.press("enter")
         await shown.answered()
         await shown.until_text("one @ vllm")
-        await shown.until(lambda: any("ended by stop" in line for line in shown.lines))
+        await shown.until(lambda: any("by the model" in line for line in shown.lines))
         seen = []
         for _ in range(4):
             await shown.press("alt+g")

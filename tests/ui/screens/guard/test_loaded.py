@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -108,3 +109,11 @@ async def test_how_good_estimates_have_been(guard: OpenGuard) -> None:
         told = await facts(shown)
         assert "qwen3 2 5.5 % 9.1 % 5.5 %" in told and "llama 1 0 % 0 % 0 %" in told
         assert "8.0 8.0 c @ ollama, 8,192 tokens, f16, measured on GPU" in told
+
+
+async def test_what_a_server_holds_that_does_not_answer_is_not_nothing(guard: OpenGuard) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    async with guard(snapshot([gpu()], loaded=()), OLLAMA_HOST=f"127.0.0.1:{port}") as (shown, _):
+        await shown.until_text("ollama: no answer, so that what is loaded there is not known")
+        assert "nothing: a model is loaded" not in shown.text

@@ -67,7 +67,8 @@ def _in_turn(columns: Sequence[Sequence[Offer]]) -> list[list[Offer]]:
 
 
 def _trouble(who: str, error: str, hint: str) -> str:
-    return f"{who}: {error}{f' {hint}' if hint else ''}" if error else ""
+    named = error if error.startswith(who) else f"{who}: {error}"
+    return f"{named}{f' {hint}' if hint else ''}" if error else ""
 
 
 def when_asked(found: Sequence[Offers] | News) -> str:

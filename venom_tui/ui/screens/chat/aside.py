@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.containers import Vertical
@@ -23,6 +23,14 @@ SHOWS = ("both", "request", "machine", "off")
 WIDTH = 34
 _BAR = 14
 _NAME = 9
+_ENDED = {
+    "stop": "by the model",
+    "length": "limit of tokens",
+    "stopped": "stopped",
+    "interrupted": "interrupted",
+    "repetition": "repeated itself",
+}
+"""What ended an answer -> in words; what is not among them is told as it is."""
 _LOADED_MS = 100
 """What is shorter is no load: it was there already."""
 _MOST_GPUS = 16
@@ -73,9 +81,9 @@ class Aside(Vertical):
         """Show the last answer's way."""
         self._say("request", request_lines(answer))
 
-    def show_machine(self, snapshot: GuardSnapshot | None) -> None:
-        """Show what is held now."""
-        self._say("machine", machine_lines(snapshot))
+    def show_machine(self, snapshot: GuardSnapshot | None, silent: Sequence[str] = ()) -> None:
+        """Show what is held now; `silent` runtimes do not tell."""
+        self._say("machine", machine_lines(snapshot, silent))
 
     def _say(self, name: str, lines: list[Content]) -> None:
         if self._said.get(name) != lines:
@@ -102,7 +110,8 @@ def request_lines(answer: Message | None) -> list[Content]:
     if usage.tokens_per_second is not None:
         lines.append(_figure("rate", f"{usage.tokens_per_second:.0f} tok/s"))
     if answer.finish_reason:
-        lines.append(_figure("ended by", truncate_middle(answer.finish_reason, WIDTH - _NAME)))
+        words = _ENDED.get(answer.finish_reason, answer.finish_reason)
+        lines.append(_figure("end", truncate_middle(words, WIDTH - _NAME)))
     return lines
 
 
@@ -134,7 +143,7 @@ def _figure(name: str, text: str) -> Content:
     return Content.assemble((f"{name:<{_NAME}}", "$text-muted"), literal(text))
 
 
-def machine_lines(snapshot: GuardSnapshot | None) -> list[Content]:
+def machine_lines(snapshot: GuardSnapshot | None, silent: Sequence[str] = ()) -> list[Content]:
     """Return the memory of each GPU and of the host, and the models that are held, largest first."""
     if snapshot is None:
         return [Content.styled("Nothing was measured yet.", "$text-muted")]
@@ -148,7 +157,10 @@ def machine_lines(snapshot: GuardSnapshot | None) -> list[Content]:
     lines += map(_model, held[:_MOST_MODELS])
     if held[_MOST_MODELS:]:
         lines.append(Content.styled(f"and {len(held) - _MOST_MODELS:,} more models", "$text-muted"))
-    if not held:
+    if silent:
+        words = truncate_middle(f"{', '.join(silent)}: no answer", WIDTH)
+        lines.append(literal(words, "$text-muted"))
+    elif not held:
         lines.append(Content.styled("No model is loaded.", "$text-muted"))
     return lines
 

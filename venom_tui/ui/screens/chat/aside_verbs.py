@@ -40,7 +40,7 @@ class AsideVerbs(ChatBase):
         if aside is None or core is None or not aside.is_mounted or not self.is_current or self.size.width < WIDE:
             return
         aside.show_request(self.conversation.last_answer)
-        aside.show_machine(core.guard.latest())
+        aside.show_machine(core.guard.latest(), core.runtimes.unanswering())
 
     def action_aside(self) -> None:
         """Show the other region in the column, both, or none; the choice is kept."""

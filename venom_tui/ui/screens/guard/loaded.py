@@ -44,7 +44,9 @@ def loaded_rows(view: View) -> Iterator[Row]:
     loaded = view.snapshot.loaded
     title = f"Loaded {len(loaded)} · GiB" if loaded else "Loaded"
     yield Row(still("loaded"), partial(_rule, title, bool(loaded)))
-    if not loaded:
+    if view.silent:
+        yield muted(f"  {', '.join(view.silent)}: no answer, so that what is loaded there is not known")
+    elif not loaded:
         yield muted("  nothing: a model is loaded when it is asked something")
     for model in loaded:
         yield Row(loaded_key(model), partial(_line, model, view))

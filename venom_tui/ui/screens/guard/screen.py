@@ -176,7 +176,9 @@ class GuardScreen(SectionScreen):
     def _take(self, snapshot: GuardSnapshot) -> None:
         core = self.core
         if core is not None:
-            self._view = View(snapshot, core.guard.history, datetime.now(UTC), core.fits.qualities())
+            self._view = View(
+                snapshot, core.guard.history, datetime.now(UTC), core.fits.qualities(), core.runtimes.unanswering()
+            )
             self._shown_at = time.monotonic()
             if counts_down(self._view) and self.is_current:
                 self._countdown.resume()

@@ -68,6 +68,8 @@ class View:
     now: datetime
     qualities: Sequence[Quality] = ()
     """How good estimates of memory have been, by architecture."""
+    silent: Sequence[str] = ()
+    """Runtimes that do not answer: what they hold is not known."""
 
     def age(self, then: datetime) -> str:
         """Return how long ago a moment was."""
