@@ -232,3 +232,11 @@ async def test_what_cannot_be_sent_stays_in_the_prompt(chat: OpenChat, folder: P
         fake.paths["POST /v1/chat/completions"] = sends(answer("Fine."))
         await shown.press("alt+x", "enter")
         await shown.answered()
+
+
+async def test_what_a_command_could_be_goes_away_with_it(chat: OpenChat) -> None:
+    async with serving(plain("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        await shown.press("slash")
+        await shown.until_text("/help")
+        shown.prompt.put("")  # at once, as where all keys of a command come in one packet
+        await shown.until(lambda: "/help" not in shown.text)

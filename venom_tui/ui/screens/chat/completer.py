@@ -42,7 +42,7 @@ class Completer:
     def changed(self) -> None:
         """Take notice that something else is written."""
         before = self._prompt.before_cursor
-        if self._found.choices and before == self._put:
+        if self._put and self._found.choices and before == self._put:
             return  # one goes through the choices
         if before.startswith("/") and before == self._prompt.text:
             self._take(of_command(before, self.parameters))
