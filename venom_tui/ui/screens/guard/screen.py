@@ -109,7 +109,7 @@ class GuardScreen(SectionScreen):
         Binding(
             "tab",
             "other_side",
-            "processes",
+            "details",
             id="guard.side",
             tooltip="Go between the machine and the details with the processes",
         ),

@@ -75,7 +75,7 @@ def _can(seen: Seen, verb: str) -> str:
 def _named(seen: Seen, view: View) -> Iterator[tuple[str, str]]:
     status = seen.status
     yield "state", f"{status.state.value}: {words_of(seen)}"
-    yield "endpoint", clean(status.endpoint) or "none while it does not run"
+    yield "endpoint", clean(status.endpoint) or "none: a process of this venom-tui"
     yield "kind", f"{status.kind}{f' {clean(status.version)}' if status.version else ', version unknown'}"
     yield "known by", clean(status.origin) or "?"
     yield "control", controller_of(seen, view)
