@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual.app import App
 
-from venom_tui.core.errors import NeedsYes
+from venom_tui.core.errors import NeedsYes, RuntimeRefused
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
@@ -65,8 +65,13 @@ async def extend(app: App[Any], core: Core, name: str, runtime: str) -> None:
     """Ask how long a model is to be kept, and have it kept so long; called from a worker.
 
     Raises:
-        VenomError: its runtime keeps no time, or that is none.
+        RuntimeRefused: its runtime keeps no time, or it is not loaded.
+        VenomError: that is no time, or its runtime refused it.
     """
+    if words := core.runtimes.runtime(runtime).cannot("extend"):
+        raise RuntimeRefused(words)
+    if not any((one.name, one.runtime) == (name, runtime) for one in core.runtimes.loaded()):
+        raise RuntimeRefused(f"{name} is not loaded.", hint="Load it first.")
     answer = await app.push_screen_wait(Ask(f"Keep {name} for", _USUAL, placeholder="90s, 10m, 1h30m"))
     if answer is None:
         return
