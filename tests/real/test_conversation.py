@@ -77,7 +77,8 @@ async def test_a_conversation(answering: Backend, core: Core) -> None:
 
     # It is asked again; the new answer stands at the place of the old.
     before = await contents(core, session)
-    again = await ended(core, await core.chat.regenerate(session, model=first, runtime=runtime))
+    sent = await core.chat.regenerate(session, model=first, runtime=runtime, parameters=SHORT)
+    again = await ended(core, sent)
     assert again.message.state is MessageState.COMPLETE and again.message.content
     assert [message[0] for message in await contents(core, session)][: len(before) - 1] == [
         message[0] for message in before[:-1]
