@@ -68,6 +68,7 @@ async def test_a_conversation(answering: Backend, core: Core) -> None:
     assert last.message.timings.submit_to_first_token_ms
 
     # It is stopped, and what came is kept; whoever answered is free again.
+    session = (await core.sessions.create()).id
     sent = await core.chat.send(session, COUNTING, model=first, runtime=runtime, parameters=LONG)
     begun = await first_words(core, sent)
     await core.chat.stop(sent)
@@ -109,8 +110,9 @@ async def test_a_conversation(answering: Backend, core: Core) -> None:
     assert "nosuch:7b" in missing.error
 
     # It is killed in the middle of an answer, which is kept; when it is back, it answers again.
+    fresh = (await core.sessions.create()).id  # behind what was said so far, some would soon be done
     with core.events.subscribe() as changes:
-        sent = await core.chat.send(session, COUNTING, model=first, runtime=runtime, parameters=LONG)
+        sent = await core.chat.send(fresh, COUNTING, model=first, runtime=runtime, parameters=LONG)
         begun = await first_words(core, sent)
         answering.kill(core)
         killed = await ended(core, sent)
