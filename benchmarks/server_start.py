@@ -89,6 +89,13 @@ def sections(terminal: Meter, rounds: int) -> list[float]:
 
 def start(terminal: Meter, name: str, words: str) -> None:
     """Start a server from the section of the runtimes."""
+    choose(terminal, name)
+    terminal.write(b"s")
+    terminal.wait_for(words, 30)
+
+
+def choose(terminal: Meter, name: str) -> None:
+    """Go to a server in the section of the runtimes."""
     terminal.send("f6")
     terminal.wait_for("how it is")
     terminal.send("home")
@@ -98,8 +105,6 @@ def start(terminal: Meter, name: str, words: str) -> None:
             break
         terminal.send("down")
         time.sleep(0.3)
-    terminal.write(b"s")
-    terminal.wait_for(words, 30)
 
 
 def measure(figures: Figures, seconds: float, count: int) -> None:
@@ -151,9 +156,13 @@ def killed(figures: Figures, terminal: Meter, home: Path) -> None:
 
 def idle(figures: Figures, terminal: Meter) -> None:
     """Tell what the section writes while a server runs and nothing changes."""
-    terminal.send("x")
-    terminal.send("escape")
-    terminal.wait_quiet(1.0)
+    choose(terminal, "slow")  # its start tells how long it has taken so far
+    terminal.write(b"x")
+    terminal.wait_for("is lost")
+    terminal.write(b"y")
+    terminal.wait_gone("◐", 30)
+    choose(terminal, "quick")
+    terminal.wait_quiet(1.0, 90)
     begun, used = time.monotonic(), terminal.cpu
     time.sleep(_IDLE_S)
     end = time.monotonic()
