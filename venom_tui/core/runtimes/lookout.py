@@ -16,7 +16,7 @@ from venom_tui.core.runtimes.unidentified import UnidentifiedServer
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import SILENT, RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
 
 _log = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class Lookout:
     def _pause(self, state: RuntimeState) -> float:
         if self._fast or state in (RuntimeState.STARTING, RuntimeState.LOADING):
             return self._rhythm.watched
-        absent = state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED)
+        absent = state in SILENT
         return self._rhythm.absent if absent else self._rhythm.resting
 
     async def _look(self, watched: _Watched) -> None:

@@ -19,7 +19,7 @@ from venom_tui.core.resources.estimate.shape import ModelShape
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import RuntimeLoad, RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import SILENT, RuntimeLoad, RuntimeState, RuntimeStatus
 
 Status = Callable[[str], None]
 """Takes words about what is being waited for."""
@@ -67,7 +67,7 @@ class Runtime(ABC):
 
     def models(self) -> tuple[ModelInfo, ...]:
         """Return the models that it offered last; those of a server that is down are still listed, `loaded` unknown."""
-        if self._status.state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED):
+        if self._status.state in SILENT:
             return tuple(replace(model, loaded=None, vram_bytes=None) for model in self._models)
         return self._models
 

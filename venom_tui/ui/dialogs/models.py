@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import SILENT, RuntimeStatus
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.text import gib, literal, signs, tokens, truncate_middle
 from venom_tui.ui.widgets.columns import Column
@@ -30,7 +30,6 @@ _COLUMNS = (
     Column("where", 10, worth=9),
 )
 _ABILITIES = {"tools": "tools", "thinking": "think", "vision": "see", "embedding": "embed"}
-_SILENT = (RuntimeState.UNREACHABLE, RuntimeState.FAILED)
 _RUNTIME = "\0"
 """What the key of a runtime's row begins with."""
 _RENEW_S = 0.4
@@ -91,7 +90,7 @@ class ModelPicker(Picker):
         models.sort(key=_order)
         self._models = {f"{model.runtime} {model.name}": model for model in models}
         rows = [Choice(key, _cells(model), _text(model)) for key, model in self._models.items()]
-        silent = [status for status in await self._core.runtimes.statuses() if status.state in _SILENT]
+        silent = [status for status in await self._core.runtimes.statuses() if status.state in SILENT]
         rows += [_silent_row(status) for status in sorted(silent, key=lambda status: status.origin == "default")]
         self.filling = asking
         self.set_choices(rows, f"asking the runtimes {signs().ellipsis}" if asking else self._said)

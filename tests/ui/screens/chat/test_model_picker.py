@@ -12,6 +12,7 @@ from tests.ollama import FakeOllama, replays
 from tests.openai import llamacpp, plain, vllm
 from tests.servers import Exchange, serving
 from tests.ui.screens.chat.conftest import OpenChat
+from tests.ui.screens.chat.support import Chat
 from venom_tui.ui.dialogs.models import ModelPicker
 from venom_tui.ui.dialogs.picker import Choice, Picker
 from venom_tui.ui.dialogs.waiting import Waiting
@@ -115,13 +116,19 @@ async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat
         await shown.until(lambda: "slow:1b @ ollama" in shown.lines[0])
 
 
+async def still_filling(shown: Chat) -> tuple[Picker, list[str | None]]:
+    """Open a picker whose choices have not come yet; return it, and what will be picked."""
+    picked: list[str | None] = []
+    picker = Picker("Things", [Column("name", 8, stretch=True)], [])
+    picker.filling = True
+    shown.app.push_screen(picker, picked.append)
+    await shown.until_text("Things")
+    return picker, picked
+
+
 async def test_what_is_picked_before_there_are_choices_is_picked_once_there_are(chat: OpenChat) -> None:
     async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
-        picked: list[str | None] = []
-        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
-        picker.filling = True
-        shown.app.push_screen(picker, picked.append)
-        await shown.until_text("Things")
+        picker, picked = await still_filling(shown)
         await shown.type("se")
         await shown.press("enter")
         assert picked == []
@@ -131,11 +138,7 @@ async def test_what_is_picked_before_there_are_choices_is_picked_once_there_are(
 
 async def test_what_is_typed_behind_a_pick_that_waits_for_the_first_choices_is_not_filtered_by(chat: OpenChat) -> None:
     async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
-        picked: list[str | None] = []
-        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
-        picker.filling = True
-        shown.app.push_screen(picker, picked.append)
-        await shown.until_text("Things")
+        picker, picked = await still_filling(shown)
         for key in ("t", "h", "up", "down", "enter", "a", "n", "d"):
             await shown.press(key)
         assert picked == []
@@ -146,11 +149,7 @@ async def test_what_is_typed_behind_a_pick_that_waits_for_the_first_choices_is_n
 
 async def test_what_is_typed_behind_a_pick_of_nothing_goes_on_to_filter(chat: OpenChat) -> None:
     async with serving(llamacpp("one")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
-        picked: list[str | None] = []
-        picker = Picker("Things", [Column("name", 8, stretch=True)], [])
-        picker.filling = True
-        shown.app.push_screen(picker, picked.append)
-        await shown.until_text("Things")
+        picker, picked = await still_filling(shown)
         for key in ("z", "enter", "backspace", "s"):
             await shown.press(key)
         picker.set_choices([Choice(key, (Content(key),), key) for key in ("first", "second")])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual.content import Content
 from textual.widget import Widget
 
-from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import SILENT, RuntimeState, RuntimeStatus
 from venom_tui.ui.text import literal, signs
 
 _MOST = 4
@@ -49,7 +49,7 @@ class Troubles(Widget):
 
 def trouble(status: RuntimeStatus) -> str:
     """Return what is to be said of a runtime, "" for one that answers, or that nobody said is there."""
-    if status.state not in (RuntimeState.UNREACHABLE, RuntimeState.FAILED):
+    if status.state not in SILENT:
         return ""
     if status.origin == "default" and status.seen_at is None:
         return ""  # the usual address of an Ollama that was never there

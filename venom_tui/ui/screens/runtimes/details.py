@@ -7,7 +7,7 @@ from functools import partial
 
 from textual.content import Content
 
-from venom_tui.core.types.runtime import RuntimeState
+from venom_tui.core.types.runtime import SILENT, RuntimeState
 from venom_tui.ui.screens.runtimes.view import (
     VERBS,
     Seen,
@@ -81,7 +81,7 @@ def _named(seen: Seen, view: View) -> Iterator[tuple[str, str]]:
     yield "control", controller_of(seen, view)
     names = ", ".join(clean(name) for name in status.loaded)
     yield "serves", names or ("nothing" if status.state is RuntimeState.READY else "?")
-    if status.seen_at is not None and status.state in (RuntimeState.UNREACHABLE, RuntimeState.FAILED):
+    if status.seen_at is not None and status.state in SILENT:
         yield "answered", f"{view.age(status.seen_at)} ago"
     if status.server_message:
         yield "it said", clean(status.server_message)
