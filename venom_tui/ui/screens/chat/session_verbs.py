@@ -56,10 +56,12 @@ class SessionVerbs(ChatBase):
         start(self, lambda: self._open_session(session_id, hit, words), group="open", exclusive=True)
 
     async def _open_session(self, session_id: str, hit: SearchHit | None, words: tuple[str, ...]) -> None:
+        focused = self.focused
         await self.conversation.open(session_id, at=None if hit is None else hit.message_id, words=words)
         self.hide_card()
         self.show_sessions()
-        self.set_focus(self.transcript if hit is not None else self.prompt)
+        if self.focused is focused:  # who went elsewhere meanwhile stays there
+            self.set_focus(self.transcript if hit is not None else self.prompt)
 
     def action_new_session(self) -> None:
         """Begin a new session."""
