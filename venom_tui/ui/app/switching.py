@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.worker import Worker
 
@@ -139,7 +140,10 @@ class Switching:
 
 
 class _Wait:
-    """The dialog in which a switch is waited for: shown when it takes long, and not beside a question."""
+    """The dialog in which a switch is waited for: shown when it takes long, and not over another dialog.
+
+    It would take the keys of one that was opened meanwhile.
+    """
 
     def __init__(self, app: VenomApp, model: ModelInfo, give_up: Callable[[], object]) -> None:
         self._app = app
@@ -152,7 +156,7 @@ class _Wait:
     def watched(self) -> bool:
         """Whether somebody waits for it, and does something else no sooner."""
         dialog = self._dialog
-        return dialog is None or dialog.is_attached or not dialog.seen
+        return dialog is None or dialog.is_attached or not (dialog.seen or self._is_elsewhere())
 
     def working(self, working: bool) -> None:
         """Begin to wait, or end."""
@@ -164,7 +168,15 @@ class _Wait:
         if working:
             dialog = Waiting(f"Switch to {self._model.name}", f"asking {self._model.runtime}", self._give_up)
             self._dialog = dialog
-            self._timer = self._app.set_timer(_SOON_S, lambda: self._app.push_screen(dialog))
+            self._timer = self._app.set_interval(_SOON_S, self._show)
+
+    def _show(self) -> None:
+        if self._dialog is not None and self._timer is not None and not self._is_elsewhere():
+            self._timer.stop()
+            self._app.push_screen(self._dialog)
+
+    def _is_elsewhere(self) -> bool:
+        return isinstance(self._app.screen, ModalScreen)
 
     def tell(self, text: str) -> None:
         """Say what is going on."""

@@ -116,6 +116,34 @@ async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat
         await shown.until(lambda: "slow:1b @ ollama" in shown.lines[0])
 
 
+async def test_what_tells_of_a_switch_takes_no_keys_of_a_dialog_that_was_opened_meanwhile(chat: OpenChat) -> None:
+    fake = FakeOllama({"quick:1b": {}, "slow:1b": {}})
+    real = fake.__call__
+    gate, asked = asyncio.Event(), asyncio.Event()
+
+    async def script(exchange: Exchange) -> None:
+        if exchange.target == "POST /api/generate" and exchange.json["model"] == "slow:1b":
+            asked.set()
+            await gate.wait()
+        await real(exchange)
+
+    async with serving(script) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
+        await shown.press("ctrl+o")
+        await shown.until_text("slow:1b")
+        await shown.type("slow")
+        await shown.press("enter", "ctrl+o")
+        picker = shown.app.screen
+        assert isinstance(picker, ModelPicker)
+        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.sleep(0.5)  # longer than a switch is waited for in silence
+        assert shown.app.screen is picker
+        await shown.type("quick")
+        await shown.press("enter")
+        await shown.until(lambda: any(said.startswith("quick:1b answers") for said in shown.notices))
+        assert not picker.is_attached
+        gate.set()
+
+
 async def still_filling(shown: Chat) -> tuple[Picker, list[str | None]]:
     """Open a picker whose choices have not come yet; return it, and what will be picked."""
     picked: list[str | None] = []
