@@ -40,6 +40,12 @@ def test_it_makes_nothing(cli: Cli, data_dir: object) -> None:
     assert not os.path.exists(str(data_dir))
 
 
+def test_a_runtime_that_does_not_answer_is_named(venom: Command) -> None:
+    done = venom("guard", OLLAMA_HOST="127.0.0.1:9")
+    assert done.returncode == 0 and "RAM" in done.stdout
+    assert done.stderr == "venom-tui: ollama at http://127.0.0.1:9 is left out: connection refused.\n"
+
+
 def test_all_that_there_may_be() -> None:
     host = HostInfo(
         "box\x1b[31m", 8, None, 64 * GIB, None, 2 * GIB, GIB, 1.5, (Disk("/data", "data", None, None),),

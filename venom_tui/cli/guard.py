@@ -12,6 +12,7 @@ import click
 from venom_tui.cli.options import Seconds, Size, json_option
 from venom_tui.cli.output import json_text, or_unknown, pairs, show, size, table, when
 from venom_tui.cli.running import run_with_settings
+from venom_tui.cli.silent import tell_silent_of
 from venom_tui.cli.stream import TextStream
 from venom_tui.core.errors import UsageError
 from venom_tui.core.settings import Settings
@@ -64,7 +65,7 @@ def command(
         return
     from venom_tui.core.guard import look
 
-    snapshot = run_with_settings(look, flags)
+    snapshot = run_with_settings(lambda settings: look(settings, tell_silent_of), flags)
     show(snapshot, lambda: _lines(snapshot), as_json=as_json)
 
 
@@ -80,7 +81,7 @@ def _pick(flags: dict[str, Any], count: int, free_bytes: int, *, uuid: bool, as_
 async def _watch(settings: Settings, interval: float, as_json: bool) -> None:
     from venom_tui.core.guard import looks
 
-    async with aclosing(looks(settings, interval)) as found:
+    async with aclosing(looks(settings, interval, tell_silent_of)) as found:
         async for snapshot in found:
             lines = [json_text(snapshot)] if as_json else ["", *_lines(snapshot)]
             stream = TextStream()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from venom_tui.cli.output import note
-from venom_tui.core.types.runtime import SILENT
+from venom_tui.core.types.runtime import SILENT, RuntimeStatus
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -13,7 +14,11 @@ if TYPE_CHECKING:
 
 async def tell_silent(core: Core, runtime: str | None = None) -> None:
     """Name the runtimes that do not answer, but for one that nobody asked for; or only `runtime`."""
-    for status in await core.runtimes.statuses():
-        asked_for = status.origin != "default" and runtime in (None, status.id)
-        if asked_for and status.state in SILENT:
+    tell_silent_of(one for one in await core.runtimes.statuses() if runtime in (None, one.id))
+
+
+def tell_silent_of(statuses: Iterable[RuntimeStatus]) -> None:
+    """Name those of these runtimes that do not answer, but for one that nobody asked for."""
+    for status in statuses:
+        if status.origin != "default" and status.state in SILENT:
             note(f"venom-tui: {status.id} at {status.endpoint} is left out: {status.detail or status.state.value}.")

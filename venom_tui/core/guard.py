@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 from venom_tui.core.clients.http import HttpPool
@@ -15,6 +15,9 @@ from venom_tui.core.runtimes.configured import configured
 from venom_tui.core.runtimes.lookout import Lookout
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import Gpu, GuardSnapshot, LoadedModel
+from venom_tui.core.types.runtime import RuntimeStatus
+
+Tell = Callable[[Sequence[RuntimeStatus]], object]
 
 _BETWEEN_S = 0.1
 """Seconds between two looks from which the load of the CPUs is told."""
@@ -24,21 +27,25 @@ _RUNTIMES_S = 1.5
 _GIB = 1024**3
 
 
-async def look(settings: Settings) -> GuardSnapshot:
-    """Return one look at the machine, with the models that runtimes and other venom-tui hold."""
-    async with _telemetry(settings, again=False) as telemetry:
+async def look(settings: Settings, tell: Tell | None = None) -> GuardSnapshot:
+    """Return one look at the machine, with the models that runtimes and other venom-tui hold.
+
+    `tell` is given what the runtimes said when they were asked for that.
+    """
+    async with _telemetry(settings, again=False, tell=tell) as telemetry:
         return await _with_load(telemetry)
 
 
-async def looks(settings: Settings, interval_s: float) -> AsyncGenerator[GuardSnapshot, None]:
+async def looks(settings: Settings, interval_s: float, tell: Tell | None = None) -> AsyncGenerator[GuardSnapshot, None]:
     """Return one look after the other, for ever; close the iterator to end it.
 
     Args:
         settings: say where the data and the models are, and which runtimes there are.
         interval_s: seconds from the beginning of one look to that of the next.
+        tell: is given what the runtimes said the first time.
     """
     loop = asyncio.get_running_loop()
-    async with _telemetry(settings, again=True) as telemetry:
+    async with _telemetry(settings, again=True, tell=tell) as telemetry:
         due = loop.time()
         snapshot = await _with_load(telemetry)
         while True:
@@ -88,7 +95,9 @@ async def _with_load(telemetry: Telemetry) -> GuardSnapshot:
 
 
 @asynccontextmanager
-async def _telemetry(settings: Settings, *, again: bool, runtimes: bool = True) -> AsyncIterator[Telemetry]:
+async def _telemetry(
+    settings: Settings, *, again: bool, runtimes: bool = True, tell: Tell | None = None
+) -> AsyncIterator[Telemetry]:
     """Look when it is asked, and not by itself; `again`: more than once, so that runtimes are asked again, too."""
     pool = HttpPool()
     lookout = Lookout(settings, pool, lambda *_: None)
@@ -97,6 +106,8 @@ async def _telemetry(settings: Settings, *, again: bool, runtimes: bool = True) 
             lookout.start(await asyncio.to_thread(configured, settings, pool))
             lookout.watch(again)
             await lookout.settled(_RUNTIMES_S)
+            if tell is not None:
+                tell([runtime.status() for runtime in lookout.runtimes])
         # What runtimes have just said is not old: a model without its process is dead at once.
         pace = Pace(fast=_SELDOM_S, slow=_SELDOM_S, grace=5.0 if again else 0.0, processes=1.0 if again else 0.0)
         telemetry = Telemetry(settings, EventBus(), lambda: _loaded(lookout), pace)
