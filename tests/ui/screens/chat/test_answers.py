@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -108,6 +109,30 @@ async def test_side_by_side_needs_two_answers_and_room(chat: OpenChat) -> None:
         assert "Side by side takes 100 columns" in shown.notices[-1]
         await shown.press("escape", "p", "p", "a")  # the first answer is selected by keys
         await shown.until(lambda: "● 1 of 2, goes on" in shown.text)
+
+
+async def test_side_by_side_goes_through_all_answers_and_says_when_there_are_two_only(chat: OpenChat) -> None:
+    fake = plain("one", "two", "three")
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("hello")
+        await shown.answered()
+        for count in (2, 3):
+            await shown.press("alt+r")
+            await shown.until_text("Ask another model, too")
+            await shown.press("enter")
+            await shown.answered(count)
+            await shown.press("alt+v")
+            await shown.until_text("go on with it")
+            if count == 2:
+                await shown.press("n", "p")
+                assert shown.notices == ["There are only these two answers."] * 2
+                await shown.press("escape")
+        await shown.press("left")
+        for key, seen in (("n", "1"), ("n", "2"), ("p", "1"), ("p", "2")):
+            before = re.findall(r"(\d) of 3", shown.lines[0])
+            assert before[1] == "3" and before[0] != seen
+            await shown.press(key)
+            assert re.findall(r"(\d) of 3", shown.lines[0]) == [seen, "3"], key
 
 
 async def test_the_model_before_comes_back_by_one_key(chat: OpenChat) -> None:

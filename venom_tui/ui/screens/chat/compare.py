@@ -35,7 +35,24 @@ class Compare(TerminalModal[str | None]):
         Binding("escape", "leave", "back", id="compare.leave", tooltip="Go back to the conversation"),
         Binding("tab,left,right,h,l", "other", "other one", id="compare.other", tooltip="Go to the other answer"),
         Binding("a", "choose", "go on with it", id="compare.choose", tooltip="Go on with the one that has the focus"),
-        Binding("n", "next", "next", show=False, id="compare.next", tooltip="Show the next answer in this place"),
+        # Before those of the transcripts, in which these keys go through the answers, too: here each holds one.
+        Binding(
+            "n",
+            "next(1)",
+            "next answer",
+            id="compare.next",
+            tooltip="Show the next answer in this place",
+            priority=True,
+        ),
+        Binding(
+            "p",
+            "next(-1)",
+            "one before",
+            show=False,
+            id="compare.before",
+            tooltip="Show the answer before in this place",
+            priority=True,
+        ),
     ]
 
     def __init__(self, answers: Sequence[Message], at: str | None, *, fps: int) -> None:
@@ -86,14 +103,16 @@ class Compare(TerminalModal[str | None]):
         """Go to the other answer."""
         self.set_focus(self.query(Transcript)[1 - self._side])
 
-    def action_next(self) -> None:
-        """Show the next answer that is not shown yet in the place of this one."""
-        side = self._side
-        free = [index for index in range(len(self._answers)) if index not in self._shown]
+    def action_next(self, by: int) -> None:
+        """Show the next answer, or the one before (-1), in the place of this one; never the one beside it."""
+        side, other = self._side, self._shown[1 - self._side]
+        around = [(self._shown[side] + by * step) % len(self._answers) for step in range(1, len(self._answers))]
+        free = [index for index in around if index != other]
         if free:
-            later = [index for index in free if index > self._shown[side]]
-            self._shown[side] = (later or free)[0]
+            self._shown[side] = free[0]
             self._show(side)
+        else:
+            self.app.notify("There are only these two answers.", markup=False)
 
     def action_choose(self) -> None:
         """Go on with the answer that has the focus."""
