@@ -62,7 +62,7 @@ def details_lines(found: ModelDetails) -> list[str]:
             ("licence", manifest.licence or "?"),
             ("source", manifest.source or "?"),
             ("file", or_unknown(model.path or manifest.weights_path or None)),
-            *((name, value) for name, value in manifest.facts),
+            *((f"header {name}", value) for name, value in manifest.facts),
             ("update", _update(found)),
             ("last used", when(model.last_used) or "never, as far as is known"),
             ("state", state_of(model) or "neither active nor loaded"),

@@ -19,7 +19,7 @@ _TEXTS = {
     "general.basename": "base name",
     "general.organization": "organization",
     "general.finetune": "fine-tune",
-    "general.size_label": "size",
+    "general.size_label": "size label",
     "general.quantized_by": "quantized by",
     "general.source.url": "source",
     "general.repo_url": "repository",

@@ -106,7 +106,7 @@ def notes(message: Message, retry_key: str) -> tuple[str, ...]:
     elif message.state is MessageState.STOPPED:
         lines.append(f"stopped, {retry_key} asks again")
     elif message.finish_reason == "length":
-        lines.append("ended by the limit of tokens")
+        lines.append("ended by the limit of tokens, its own or the context's")
     elif message.finish_reason == "repetition":
         lines.append("stopped because it repeated itself")
     if message.demonstration:
