@@ -51,7 +51,11 @@ async def test_what_a_real_one_said_of_a_model(client: OllamaClient, fake: FakeO
     assert manifest.parameters == (("stop", "<|im_start|>"), ("stop", "<|im_end|>"), ("temperature", "0"))
     assert (manifest.licence, manifest.context_length, manifest.capabilities) == ("apache-2.0", 8192, ("completion",))
     facts = dict(manifest.facts)
-    assert facts["parameters"] == "134,515,008" and facts["key-value heads"] == "3" and facts["vocabulary"] == "49,152"
+    assert (
+        facts["parameter count"] == "134,515,008"
+        and facts["key-value heads"] == "3"
+        and facts["vocabulary"] == "49,152"
+    )
     assert manifest.layers is None, "that is not told over HTTP"
 
 

@@ -67,7 +67,9 @@ def main(count: int, folder: Path, out: Path) -> None:
     patch.setattr(guard, "Pace", lambda **_: pace)
     looks = guard.looks
 
-    async def day(settings: Settings, _interval: float) -> AsyncGenerator[GuardSnapshot, None]:
+    async def day(
+        settings: Settings, _interval: float, _tell: guard.Tell | None = None
+    ) -> AsyncGenerator[GuardSnapshot, None]:
         number = 0
         async with aclosing(looks(settings, 0.0)) as found:
             async for snapshot in found:
