@@ -79,15 +79,18 @@ def check(told: Told, stored: dict[str, Message], killed: float) -> None:
 async def test_kills(tmp_path: Path, demonstration_model: Path) -> None:
     put_model(tmp_path, demonstration_model)
     told, chance = Told(), random.Random(os.urandom(8))
+    longest = 2.5
     for _ in range(KILLS):
         async with beside(tmp_path) as process:
             assert await process.line("notices") == "0"
-            await asyncio.sleep(chance.uniform(0.0, 2.5))  # the moment is to be any
+            await asyncio.sleep(chance.uniform(0.0, longest))  # the moment is to be any
             children = process.children()
             await process.kill()
             killed = time.time()
         for line in process.lines:
             told.take(line)
+        if not told.done:  # on a busy machine an answer takes longer; some are to have ended before the kill
+            longest *= 1.4
         assert await all_gone(children)
         async with open_core(tmp_path) as core:
             assert core.database.notices == ()

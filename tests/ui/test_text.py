@@ -59,6 +59,9 @@ def test_relative_time() -> None:
     ago = [timedelta(seconds=4), timedelta(minutes=2), timedelta(hours=3), timedelta(seconds=-5)]
     assert [text.relative_time(now - each, now) for each in ago] == ["4 s", "2 m", "3 h", "0 s"]
     assert text.relative_time(now - timedelta(days=1), now) == "yesterday"
+    midnight = datetime(2026, 11, 24, 0, 30).astimezone()
+    assert text.relative_time(midnight - timedelta(hours=2), midnight) == "2 h"
+    assert text.relative_time(midnight - timedelta(hours=13), midnight) == "yesterday"
     assert text.relative_time(now - timedelta(days=9), now) == "15 Nov"
     assert text.relative_time(now - timedelta(days=400), now) == "20 Oct 2025"
 

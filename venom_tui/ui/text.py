@@ -163,8 +163,12 @@ def duration(seconds: float) -> str:
     return f"{minutes // 60} h {minutes % 60:02d} m"
 
 
+_HOURS_S = 12 * 3600
+"""Seconds that are told in hours, whatever the day."""
+
+
 def relative_time(then: datetime, now: datetime) -> str:
-    """Return how long ago a moment is: `4 s`, `2 m`, `3 h`, `yesterday`, then the date."""
+    """Return how long ago a moment is: `4 s`, `2 m`, `3 h` (also last night), `yesterday`, then the date."""
     seconds = (now - then).total_seconds()
     if seconds < 60:
         return f"{max(0, int(seconds))} s"
@@ -172,7 +176,7 @@ def relative_time(then: datetime, now: datetime) -> str:
         return f"{int(seconds // 60)} m"
     here, today = then.astimezone(), now.astimezone()
     days = (today.date() - here.date()).days
-    if days == 0:
+    if days == 0 or seconds < _HOURS_S:
         return f"{int(seconds // 3600)} h"
     if days == 1:
         return "yesterday"
