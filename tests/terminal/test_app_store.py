@@ -187,7 +187,7 @@ def test_a_newer_database_is_refused(home: Path) -> None:
     before = path.read_bytes()
     with Venom(home) as venom:
         assert venom.wait_exit() == 1
-        assert re.search(r"venom-tui: .* was written by a newer venom-tui", squashed(venom.text))
+        assert re.search("venom-tui:.*waswrittenbyanewervenom-tui", squashed(venom.text))
         venom.check_end()
     assert path.read_bytes() == before
     assert not list(path.parent.glob("*damaged*"))
@@ -233,8 +233,8 @@ def test_a_full_disk_is_one_sentence_and_the_chat_goes_on(home: Path, small_disk
 
 
 def squashed(screen: str) -> str:
-    """A text that the terminal broke into rows, in one line."""
-    return screen.replace("\n", "")
+    """A text without its blanks: where the terminal broke it into rows depends on the path in it."""
+    return "".join(screen.split())
 
 
 def fill(place: Path) -> Path:
