@@ -11,6 +11,26 @@ from textual.widgets import Label
 from venom_tui.ui.terminal.screen import TerminalModal, TerminalScreen
 
 
+async def test_a_dialog_that_is_not_in_front_any_more_closes_nothing() -> None:
+    """Its keys may be read late, behind one that has left it."""
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        left, front = TerminalModal[str](), TerminalModal[str]()
+        answers: list[str | None] = []
+        await app.push_screen(left, answers.append)
+        await left.dismiss("first")
+        left.dismiss("late")
+        await pilot.pause()
+        assert answers == ["first"] and len(app.screen_stack) == 1, "the section stays"
+        await app.push_screen(front, answers.append)
+        left.dismiss("late")
+        await pilot.pause()
+        assert answers == ["first"] and app.screen is front
+        front.dismiss("second")
+        await pilot.pause()
+        assert answers == ["first", "second"]
+
+
 @pytest.mark.parametrize("kind", [TerminalScreen, TerminalModal])
 async def test_what_is_gone_is_not_found_by_the_mouse(
     kind: type[Screen[None]], monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from typing import Any
 
 from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.geometry import Offset, Region
 from textual.screen import ModalScreen, Screen, ScreenResultType
@@ -68,6 +69,14 @@ class TerminalScreen(ShownOnly[ScreenResultType]):
 
 class TerminalModal(ShownOnly[ScreenResultType], ModalScreen[ScreenResultType]):
     """A dialog of a `TerminalApp`."""
+
+    def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
+        """Close this dialog with an answer; one that is not in front any more does nothing.
+
+        Textual (8.2.8) would close whatever is in front then, and end the program where that is a section: seen where
+        esc was read behind the key of a section, which overtakes it.
+        """
+        return super().dismiss(result) if self.is_active else AwaitComplete()
 
 
 def close_dialogs(app: App[Any]) -> None:
