@@ -146,7 +146,7 @@ def test_two_at_once_see_each_other(home: Path, demonstration_model: Path) -> No
             assert "streaming" in [row.state for row in one.rows_of("assistant")]
             kill(one)
             third.wait_until(
-                lambda: "streaming" not in [row.state for row in third.rows_of("assistant")], 20, "the mark"
+                lambda: "streaming" not in [row.state for row in third.rows_of("assistant")], 60, "the mark"
             )
             third.wait_gone("◐")
             third.quit()
