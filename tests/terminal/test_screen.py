@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import ClassVar
+
 import pytest
-from textual.app import App
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.geometry import Offset
 from textual.screen import Screen
-from textual.widgets import Label
+from textual.widgets import Input, Label
 
+from venom_tui.ui.terminal.app import TerminalApp
 from venom_tui.ui.terminal.screen import TerminalModal, TerminalScreen
 
 
@@ -51,3 +58,82 @@ async def test_what_is_gone_is_not_found_by_the_mouse(
         assert Screen.get_widget_and_offset_at(screen, *place)[0] is label
         assert screen.get_widget_and_offset_at(*place) == (None, None)
         monkeypatch.undo()
+
+
+class Asking(TerminalModal[str]):
+    """A dialog with a field."""
+
+    def compose(self) -> ComposeResult:
+        yield Input()
+
+
+async def test_what_is_typed_before_a_dialog_has_its_widgets_is_read_by_its_field() -> None:
+    app: App[None] = App()
+    async with app.run_test() as pilot:
+        dialog = Asking()
+        shown = app.push_screen(dialog)
+        assert dialog.focused is None
+        for letter in "abc":
+            dialog._forward_event(events.Key(letter, letter))
+        dialog._forward_event(events.Paste("d e"))
+        await shown
+        await pilot.press("f")
+        await pilot.pause()
+        assert dialog.query_one(Input).value == "abcd ef"
+
+
+async def opens(app: App[None], dialog: TerminalModal[str]) -> None:
+    """Open a dialog as a task of its own."""
+    await app.push_screen(dialog)
+
+
+async def test_keys_wait_for_the_widgets_of_a_dialog_that_another_task_opens() -> None:
+    gate = asyncio.Event()
+    moved: list[str] = []
+
+    class Slow(Input):
+        async def on_mount(self) -> None:
+            await gate.wait()
+
+    class Moving(TerminalModal[str]):
+        BINDINGS: ClassVar[list[BindingType]] = [Binding("up", "move", priority=True)]
+
+        def compose(self) -> ComposeResult:
+            yield Slow()
+
+        def action_move(self) -> None:
+            moved.append(self.query_one(Input).value)
+
+    app: TerminalApp[None] = TerminalApp()
+    async with app.run_test() as pilot:
+        opened = asyncio.ensure_future(opens(app, Moving()))
+        await asyncio.sleep(0)
+        for key in ("a", "up", "b", "up"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await asyncio.sleep(0.1)
+        assert moved == []
+        gate.set()
+        await opened
+        await pilot.pause()
+        assert app.screen.query_one(Input).value == "ab"
+        assert len(moved) == 2
+
+
+async def test_an_action_of_a_closed_dialog_that_misses_its_widgets_does_nothing() -> None:
+    class Looking(Asking):
+        def action_look(self) -> None:
+            self.query_one(Input)
+
+        def action_miss(self) -> None:
+            self.query_one(Label)
+
+    app: TerminalApp[None] = TerminalApp()
+    async with app.run_test() as pilot:
+        dialog = Looking()
+        await app.push_screen(dialog)
+        assert await app.run_action("look", dialog)
+        with pytest.raises(NoMatches):
+            await app.run_action("miss", dialog)
+        dialog.dismiss(None)
+        await pilot.pause()
+        assert not await app.run_action("look", dialog)

@@ -12,6 +12,7 @@ from textual.dom import DOMNode
 
 from venom_tui.ui.dialogs.help import room_title
 from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.terminal.screen import is_there
 from venom_tui.ui.theme import NAMES
 from venom_tui.ui.widgets.columns import Column
 from venom_tui.ui.widgets.prompt import Prompt
@@ -27,7 +28,9 @@ _COLUMNS = (
 )
 _NOT_OFFERED = frozenset({"app.commands", "section.commands", "prompt.send", "list.choose"})
 """What one is doing already, or what only makes sense by its key."""
-_MOVES = frozenset({"list", "transcript.up", "transcript.down", "prompt.up", "prompt.down", "prompt.newline"})
+_MOVES = frozenset(
+    {"list", "picker", "search", "transcript.up", "transcript.down", "prompt.up", "prompt.down", "prompt.newline"}
+)
 """Rooms or ids of keys that only move about."""
 
 
@@ -47,7 +50,7 @@ class _Palette(Picker):
     """The commands; what is typed behind a chosen one belongs to what it opens, not to the prompt below."""
 
     def __init__(self, choices: Sequence[Choice], prompt: Prompt | None) -> None:
-        super().__init__("Commands", _COLUMNS, choices, empty="No command matches.", id="commands")
+        super().__init__("Commands", _COLUMNS, choices, empty="No command matches.", name="commands")
         self._prompt = prompt
         self.go_on: Callable[[], object] = lambda: None
 
@@ -59,7 +62,7 @@ class _Palette(Picker):
 
 def find_command(app: VenomApp) -> None:
     """Open the palette over what is shown, or close it again."""
-    if isinstance(app.screen, Picker) and app.screen.id == "commands":
+    if isinstance(app.screen, Picker) and app.screen.name == "commands":
         app.screen.dismiss(None)
         return
     commands = {command.key: command for command in _commands(app)}
@@ -81,10 +84,16 @@ def find_command(app: VenomApp) -> None:
     def run(key: str | None) -> None:
         command = commands.get(key) if key is not None else None
         if command is not None:
-            app.call_later(app.run_action, command.action, command.node)
+            app.call_later(_act, app, command)
         picker.go_on()
 
     app.push_screen(picker, run)
+
+
+async def _act(app: VenomApp, command: Command) -> None:
+    """Do it, unless what has the action was closed meanwhile, by a key that came behind."""
+    if is_there(command.node):
+        await app.run_action(command.action, command.node)
 
 
 def binding_ids(app: VenomApp) -> Collection[str]:

@@ -6,13 +6,12 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast
 
-from textual.app import App
 from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.worker import Worker
 
 from venom_tui.core.errors import VenomError
-from venom_tui.ui.terminal.screen import is_open
+from venom_tui.ui.terminal.screen import is_there
 
 if TYPE_CHECKING:
     from venom_tui.ui.bridge import CoreHost
@@ -35,7 +34,7 @@ def start(
         except VenomError as failure:
             _complain(owner, failure)
         except Exception as defect:  # noqa: BLE001 (said and logged; the screen goes on)
-            if isinstance(defect, NoMatches) and _was_closed(owner):
+            if isinstance(defect, NoMatches) and not is_there(owner):
                 return  # there is nothing left to show the answer in
             _log.exception("%s of %s failed", group, type(owner).__name__)
             _complain(
@@ -54,16 +53,6 @@ def start_when_idle(owner: DOMNode, work: Callable[[], Awaitable[object]], *, gr
     """Run `work` as `start` does, unless the group runs something already: for timers, whose work may take longer."""
     if not any(one.node is owner and one.group == group and not one.is_finished for one in owner.workers):
         start(owner, work, group=group)
-
-
-def _was_closed(owner: DOMNode) -> bool:
-    """Return whether the screen of `owner`, or `owner` on it, is gone."""
-    if isinstance(owner, App):
-        return False
-    if not owner.is_attached:
-        return True
-    # A closed screen leaves its stack at once, and loses its widgets before it is detached itself.
-    return not is_open(owner.screen)
 
 
 def _complain(owner: DOMNode, failure: VenomError) -> None:

@@ -36,7 +36,7 @@ _COLUMNS = (
 def better_models(app: VenomApp) -> None:
     """Open the list, or close it again."""
     core = app.core
-    if isinstance(app.screen, Picker) and app.screen.id == "better":
+    if isinstance(app.screen, Picker) and app.screen.name == "better":
         app.screen.dismiss(None)
     elif core is None:
         app.notify("Still starting: the machine is looked at.", markup=False)
@@ -100,7 +100,7 @@ def _open(
         elif key is not None:
             _take(app, by_key[key], models)
 
-    app.push_screen(Picker(title, _COLUMNS, rows, id="better"), chosen)
+    app.push_screen(Picker(title, _COLUMNS, rows, name="better"), chosen)
 
 
 def _take(app: VenomApp, candidate: Candidate, models: Sequence[ModelInfo]) -> None:

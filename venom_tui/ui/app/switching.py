@@ -41,7 +41,7 @@ class Switching:
     def pick(self, words: str = "") -> None:
         """Open the picker, filtered by `words`, or close it; what is chosen becomes active when it answers."""
         app, core = self._app, self._app.core
-        if isinstance(app.screen, Picker) and app.screen.id == "models":
+        if isinstance(app.screen, Picker) and app.screen.name == "models":
             app.screen.dismiss(None)
         elif core is None:
             app.notify("Still starting: the models are looked for.", markup=False)

@@ -54,8 +54,9 @@ class Dialog(TerminalModal[Result | None], Generic[Result]):
         Binding("escape", "no", "no", id="dialog.no", tooltip="Close without doing anything"),
     ]
 
-    def __init__(self, title: str, *, id: str | None = None) -> None:  # noqa: A002 (Textual's name)
-        super().__init__(id=id)
+    def __init__(self, title: str, *, name: str | None = None) -> None:
+        # No id: the next one of its kind may be opened while this one is still being taken away.
+        super().__init__(name=name)
         self._title = title
 
     def compose(self) -> ComposeResult:
@@ -74,7 +75,9 @@ class Dialog(TerminalModal[Result | None], Generic[Result]):
 
         Where one of these left the dialog, `key`, which was pressed for this, goes to where those behind it go.
         """
-        field = self.query_one(Input)
+        field = next(iter(self.query(Input)), None)
+        if field is None:  # the dialog is being taken away, and its field read this key late
+            return
 
         def do() -> None:
             if self.is_active:

@@ -45,7 +45,7 @@ class DiskDialog(Dialog[None]):
     ]
 
     def __init__(self, core: Core) -> None:
-        super().__init__("Disks", id="disks")
+        super().__init__("Disks")
         self._core = core
         self._found: Sequence[Storage] = ()
 

@@ -51,7 +51,7 @@ async def show_fit(app: App[None], core: Core, held: LoadedModel | None = None) 
         if found:
             app.push_screen(fit_dialog(core, found[0]))
             return
-    picker = Picker("Does it fit?", _COLUMNS, await fit_choices(core, models, _cells), id="fits")
+    picker = Picker("Does it fit?", _COLUMNS, await fit_choices(core, models, _cells))
     by_key = {key_of(model): model for model in models}
 
     def chosen(key: str | None) -> None:

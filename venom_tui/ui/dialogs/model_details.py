@@ -30,7 +30,7 @@ class ModelDetailsDialog(FactsDialog[None]):
     ]
 
     def __init__(self, core: Core, model: ModelInfo) -> None:
-        super().__init__(model.name, id="model-details")
+        super().__init__(model.name)
         self._core = core
         self._model = model
 
@@ -92,7 +92,7 @@ class RepositoryDialog(FactsDialog[None]):
     ]
 
     def __init__(self, core: Core, name: str) -> None:
-        super().__init__(name, id="repository")
+        super().__init__(name)
         self._core = core
         self._repository = name
 

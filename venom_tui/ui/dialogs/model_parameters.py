@@ -42,7 +42,7 @@ class ModelParameters(Dialog[None]):
     ]
 
     def __init__(self, core: Core, model: ModelInfo) -> None:
-        super().__init__(f"Parameters of {model.name}", id="model-parameters")
+        super().__init__(f"Parameters of {model.name}")
         self._core = core
         self._model = model
         self._specs: tuple[ParameterSpec, ...] = ()

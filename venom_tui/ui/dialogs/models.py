@@ -57,7 +57,7 @@ class ModelPicker(Picker):
         note: str = "",
     ) -> None:
         empty = f"No model matches. GGUF files belong into {core.settings.models_dir}."
-        super().__init__(title, _COLUMNS, (), empty=empty, words=words, id="models")
+        super().__init__(title, _COLUMNS, (), empty=empty, words=words, name="models")
         self._core = core
         self._without = without
         self._said = note

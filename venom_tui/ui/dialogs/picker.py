@@ -87,9 +87,9 @@ class Picker(Dialog[str]):
         current: str | None = None,
         empty: str = "Nothing matches.",
         words: str = "",
-        id: str | None = None,  # noqa: A002 (Textual's name)
+        name: str | None = None,
     ) -> None:
-        super().__init__(title, id=id)
+        super().__init__(title, name=name)
         self._columns = columns
         self._choices = choices
         self._current = current

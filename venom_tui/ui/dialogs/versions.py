@@ -58,7 +58,7 @@ class VersionsDialog(Dialog[None]):
     ]
 
     def __init__(self, core: Core, model: ModelInfo) -> None:
-        super().__init__(f"Versions of {model.name}", id="versions")
+        super().__init__(f"Versions of {model.name}")
         self._core = core
         self._model = model
         self._found: Sequence[tuple[ModelVersion, VersionFigures]] = ()

@@ -9,12 +9,17 @@ import select
 import sys
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from textual import events
 from textual._ansi_sequences import SYNC_END, SYNC_START
 from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.actions import ActionParseResult
 from textual.app import App
+from textual.css.query import NoMatches
+from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.geometry import Offset
 
@@ -22,6 +27,7 @@ from venom_tui.ui.terminal import driver as terminal_driver
 from venom_tui.ui.terminal.display import Display
 from venom_tui.ui.terminal.driver import TerminalDriver
 from venom_tui.ui.terminal.output import open_again
+from venom_tui.ui.terminal.screen import TerminalModal, is_there
 from venom_tui.ui.terminal.signals import QuitSignals
 from venom_tui.ui.terminal.terminal import Terminal
 
@@ -33,6 +39,9 @@ ResultT = TypeVar("ResultT")
 
 _LONE_SCROLL_S = 0.1
 """Seconds after which a scroll that no repaint followed is written by itself."""
+
+_WIDGETS_S = 1.0
+"""Seconds that a key waits for the widgets of a dialog."""
 
 _LAST_WORDS_S = 1.0
 """Seconds that the terminal is given to take the report of a crash."""
@@ -78,6 +87,30 @@ class TerminalApp(App[ResultT]):
     def action_redraw(self) -> None:
         """Draw the whole screen anew."""
         self._redraw()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Read what is typed once the dialog in front has its widgets: one that another task opens is shown before."""
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded and self._screen_stack:
+            screen = self.screen
+            if isinstance(screen, TerminalModal) and not screen.there.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_WIDGETS_S):
+                        await screen.there.wait()
+        await super().on_event(event)
+
+    async def run_action(
+        self,
+        action: str | ActionParseResult,
+        default_namespace: DOMNode | None = None,
+        namespaces: Mapping[str, DOMNode] | None = None,
+    ) -> bool:
+        """Perform an action; one of a screen that was closed, whose widgets read their last keys late, does nothing."""
+        try:
+            return await super().run_action(action, default_namespace, namespaces)
+        except NoMatches:
+            if default_namespace is None or is_there(default_namespace):
+                raise
+            return False
 
     # The driver
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterator
 from itertools import chain
 from typing import Any
 
+from textual import events
 from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.geometry import Offset, Region
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
@@ -68,7 +71,26 @@ class TerminalScreen(ShownOnly[ScreenResultType]):
 
 
 class TerminalModal(ShownOnly[ScreenResultType], ModalScreen[ScreenResultType]):
-    """A dialog of a `TerminalApp`."""
+    """A dialog of a `TerminalApp`. What is typed before it has its widgets is read by the one that gets the focus."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._early: list[events.Event] | None = []
+        self.there = asyncio.Event()
+        """Set once it has its widgets and one of them the focus."""
+
+    def _forward_event(self, event: events.Event) -> None:
+        if self._early is not None and isinstance(event, events.Key | events.Paste):
+            self._early.append(event)
+        else:
+            super()._forward_event(event)
+
+    def on_mount(self) -> None:
+        """Read what came meanwhile: the widgets are there, and one of them has the focus."""
+        early, self._early = self._early or [], None
+        for event in early:
+            (self.focused or self)._forward_event(event)
+        self.there.set()
 
     def dismiss(self, result: ScreenResultType | None = None) -> AwaitComplete:
         """Close this dialog with an answer; one that is not in front any more does nothing.
@@ -91,6 +113,14 @@ def close_dialogs(app: App[Any]) -> None:
 def is_open(screen: Screen[Any]) -> bool:
     """Return whether a screen is shown, or lies below others or in another mode: it was not closed."""
     return any(screen in stack for stack in screen.app._screen_stacks.values())
+
+
+def is_there(node: DOMNode) -> bool:
+    """Return whether a node can be acted on: the application, or what lies on a screen that was not closed.
+
+    A closed screen leaves its stack at once, and loses its widgets before it is detached itself.
+    """
+    return isinstance(node, App) or (node.is_attached and is_open(node.screen))
 
 
 def binding_on(screen: Screen[Any], binding_id: str) -> Binding | None:

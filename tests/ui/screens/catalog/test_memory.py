@@ -127,7 +127,7 @@ async def test_leaving_the_question_for_another_section_is_a_no(catalog: OpenCat
         await shown.press("enter")
         await shown.until(lambda: "Switch to b" in shown.text)
         await shown.press("ctrl+o")
-        await shown.until(lambda: shown.app.screen.id == "models")
+        await shown.until(lambda: shown.app.screen.name == "models")
         await shown.until(lambda: shown.app.switching_to is None)
 
 

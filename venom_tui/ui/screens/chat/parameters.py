@@ -38,7 +38,7 @@ def parameter_picker(name: str, specs: Sequence[ParameterSpec]) -> Picker:
         )
         for spec in specs
     ]
-    picker = Picker(f"Parameters of {name}", _COLUMNS, choices, empty="No parameter matches.", id="parameters")
+    picker = Picker(f"Parameters of {name}", _COLUMNS, choices, empty="No parameter matches.")
     if not all(spec.used for spec in specs):
         picker.set_note("Those that are dimmed are not known to its server, and not sent.")
     return picker
