@@ -116,6 +116,9 @@ BODIES = {
     "textual._xterm_parser:XTermParser.parse": "a5834ad1def86544",
     "textual.driver:Driver.process_message": "af9cb0baaf150940",
     "textual.drivers.linux_driver:LinuxDriver": "ec65992e0f98f051",
+    "textual.screen:Screen._on_resize": "ba5f7fb1b5a3327d",
+    "textual.screen:Screen._screen_resized": "9ac8cd9df5630782",
+    "textual.screen:Screen.dismiss": "0c6d250ef5e6707e",
     "textual.strip:Strip.render_ansi": "08043dedb90d50a7",
     "textual.strip:Strip.crop": "206f79ddf457cf91",
 }

@@ -10,7 +10,7 @@ from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.geometry import Offset
+from textual.geometry import Offset, Size
 from textual.screen import Screen
 from textual.widgets import Input, Label
 
@@ -137,3 +137,34 @@ async def test_an_action_of_a_closed_dialog_that_misses_its_widgets_does_nothing
         dialog.dismiss(None)
         await pilot.pause()
         assert not await app.run_action("look", dialog)
+
+
+@pytest.mark.parametrize("kind", [TerminalScreen, TerminalModal])
+async def test_two_sizes_that_are_read_in_the_wrong_order_do_not_follow_each_other_for_ever(
+    kind: type[Screen[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app: App[None] = App()
+    async with app.run_test(size=(100, 40)) as pilot:
+        screen = kind()
+        await app.push_screen(screen)
+        await pilot.pause()
+        laid_out: list[Size | None] = []
+        lay_out = screen._refresh_layout
+
+        def counted(size: Size | None = None, scroll: bool = False) -> None:
+            laid_out.append(size)
+            assert len(laid_out) < 50, "for ever"
+            lay_out(size, scroll)
+            screen.call_later(lambda: None)  # what stands between the sizes: equal ones would become one
+
+        monkeypatch.setattr(screen, "_refresh_layout", counted)
+        old, new = Size(80, 24), Size(100, 40)
+        for size in (old, new, old):
+            screen.post_message(events.Resize(size, size, size))
+            screen.call_later(lambda: None)
+        await pilot.pause()
+        await pilot.pause()
+        assert screen.size == new
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert screen.size == old

@@ -48,12 +48,21 @@ class FrugalCompositor(Compositor):
                     return
 
 
-class ShownOnly(Screen[ScreenResultType]):
-    """A screen on which a press of the mouse finds no widget that was taken away since the last picture.
+class SteadyScreen(Screen[ScreenResultType]):
+    """A screen that is not misled by what comes late: a press on what is gone, a size that is not the newest.
 
-    Textual (8.2.8) begins a selection in the parent of what it finds, and what is gone has none: an expired toast that
-    is clicked on would end the program.
+    A press of the mouse finds no widget that was taken away since the last picture: Textual (8.2.8) begins a selection
+    in the parent of what it finds, and what is gone has none. An expired toast that is clicked on would end the program.
+
+    A size that is not the terminal's any more is left alone. With a dialog over it a screen is resized by the dialog,
+    too, and tells itself each change of its size; two sizes among its messages, an old one behind the new one, would
+    follow each other for ever, and nothing else would be done any more.
     """
+
+    async def _on_resize(self, event: events.Resize) -> None:
+        if event.size != self.app.size:
+            event.prevent_default()
+            event.stop()
 
     def get_widget_and_offset_at(self, x: int, y: int) -> tuple[Widget | None, Offset | None]:
         """Return the widget at a place of the screen with the place in its text; None for what is not known."""
@@ -62,7 +71,7 @@ class ShownOnly(Screen[ScreenResultType]):
         return (None, None) if gone else (widget, offset)
 
 
-class TerminalScreen(ShownOnly[ScreenResultType]):
+class TerminalScreen(SteadyScreen[ScreenResultType]):
     """A screen of a `TerminalApp`."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -70,7 +79,7 @@ class TerminalScreen(ShownOnly[ScreenResultType]):
         self._compositor = FrugalCompositor()
 
 
-class TerminalModal(ShownOnly[ScreenResultType], ModalScreen[ScreenResultType]):
+class TerminalModal(SteadyScreen[ScreenResultType], ModalScreen[ScreenResultType]):
     """A dialog of a `TerminalApp`. What is typed before it has its widgets is read by the one that gets the focus."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
