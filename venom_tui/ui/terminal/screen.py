@@ -52,7 +52,7 @@ class SteadyScreen(Screen[ScreenResultType]):
     """A screen that is not misled by what comes late: a press on what is gone, a size that is not the newest.
 
     A press of the mouse finds no widget that was taken away since the last picture. Textual (8.2.8) begins a selection
-    in the parent of what it finds, and what is gone has none: an expired toast that is clicked on would end the program.
+    in the parent of what it finds, and what is gone has none: a click on an expired toast would end the program.
 
     A size that is not the terminal's any more is left alone. With a dialog over it a screen is resized by the dialog,
     too, and tells itself each change of its size; two sizes among its messages, an old one behind the new one, would
