@@ -60,6 +60,7 @@ def test_everything_goes_on_while_a_server_starts(home: Path) -> None:
         to_box(venom)
         venom.wait_for(f"started by venom-tui as process {pid}")
         venom.wait_for("box loads weights")  # in the background it is waited for
+        venom.wait_for("state +starting: loads weights")
         venom.type("x")
         venom.wait_for("It is still starting")
         venom.type("y")

@@ -74,7 +74,8 @@ def _can(seen: Seen, verb: str) -> str:
 
 def _named(seen: Seen, view: View) -> Iterator[tuple[str, str]]:
     status = seen.status
-    yield "state", f"{status.state.value}: {words_of(seen)}"
+    begins = seen.working is not None and seen.working.kind != "stop" and status.state in SILENT
+    yield "state", f"{RuntimeState.STARTING.value if begins else status.state.value}: {words_of(seen)}"
     yield "endpoint", clean(status.endpoint) or "none: a process of this venom-tui"
     yield "kind", f"{status.kind}{f' {clean(status.version)}' if status.version else ', version unknown'}"
     yield "known by", clean(status.origin) or "?"

@@ -131,6 +131,7 @@ class RuntimesScreen(SectionScreen):
         for one in await self.core.operations.list(_NEWEST):
             if one.kind in VERBS:
                 self._operations.setdefault(one.runtime, one)
+        self._renew()  # what was shown meanwhile did not know of them
 
     def _renew(self) -> None:
         """Look anew, for what the user did: what was being read is given up."""
