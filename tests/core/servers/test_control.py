@@ -37,7 +37,7 @@ def _cleaned(tmp_path: Path) -> Iterator[None]:
 
 
 async def test_the_life_of_a_server(tmp_path: Path) -> None:
-    configure(tmp_path, free_port(), "--child")
+    configure(tmp_path, free_port(), "--child", "--after", "2")
     async with opened(tmp_path) as core:
         assert server_of(core).state is ServerState.STOPPED
         assert core.servers.refused(server_of(core)) == {"stop": "it does not run"}
@@ -46,7 +46,7 @@ async def test_the_life_of_a_server(tmp_path: Path) -> None:
         assert "answers after" in operation.message
         log = await core.operations.log(operation.id)
         assert any("started: process" in line for line in log)
-        assert any("opens its port" in line for line in log)
+        assert any("loads weights" in line for line in log), "what it does meanwhile is told"
         server = await until(core, ServerState.RUNS)
         assert server.ours
         assert server.pid is not None
