@@ -48,7 +48,7 @@ test: setup-dev ## the tests; one file: make test T=tests/core/store
 test-real: setup-dev ## the tests with real servers (5 GB, fetched once, kept in ~/.cache/venom-tui)
 	@$(PY) -m scripts.real_components fetch && $(PYTEST) -m real $(T)
 
-soak: setup-dev ## the full counts: 100 kills, 10,000 hostile texts (long)
+soak: setup-dev ## the full counts: 100 kills, 10,000 hostile texts, any keys (long)
 	@VENOM_SOAK=1 VENOM_TEST_KILLS=100 $(PYTEST) -m "not real" --timeout 3600 $(T)
 
 bench: setup-dev ## the benchmarks; one: make bench ARGS=search
