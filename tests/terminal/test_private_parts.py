@@ -33,7 +33,6 @@ USED = {
     "_cache": "textual._styles_cache:StylesCache",
     "_cache_key": "textual.css.styles:RenderStyles",
     "_color_system": "rich.console:Console",
-    "_dispatch_message": "textual.message_pump:MessagePump",
     "_dirty_lines": "textual._styles_cache:StylesCache",
     "_dirty_regions": "textual._compositor:Compositor",
     "_driver": "textual.app:App",
@@ -55,6 +54,7 @@ USED = {
 
 REPLACED = {
     "_compositor": "textual.screen:Screen",
+    "_dispatch_message": "textual.message_pump:MessagePump",
     "_display": "textual.app:App",
     "_forward_event": "textual.widget:Widget",
     "_get_renders": "textual._compositor:Compositor",

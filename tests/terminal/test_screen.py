@@ -168,3 +168,24 @@ async def test_two_sizes_that_are_read_in_the_wrong_order_do_not_follow_each_oth
         await pilot.resize_terminal(80, 24)
         await pilot.pause()
         assert screen.size == old
+
+
+async def test_a_message_that_a_closed_dialog_reads_late_misses_no_widgets() -> None:
+    """As its own mount, where it was closed while it was laid out."""
+
+    class Early(Asking):
+        def on_mount(self) -> None:
+            self.query_one(Input).value = "ready"
+
+    app: TerminalApp[None] = TerminalApp()
+    async with app.run_test() as pilot:
+        dialog = Early()
+        await app.push_screen(dialog)
+        assert dialog.query_one(Input).value == "ready"
+        await dialog.query_one(Input).remove()
+        with pytest.raises(NoMatches):
+            await dialog._dispatch_message(events.Mount())
+        dialog.dismiss(None)
+        await pilot.pause()
+        await dialog._dispatch_message(events.Mount())
+        assert app.is_running

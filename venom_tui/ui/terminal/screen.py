@@ -12,8 +12,10 @@ from textual._compositor import ChopsUpdate, Compositor
 from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.binding import Binding
+from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.geometry import Offset, Region
+from textual.message import Message
 from textual.screen import ModalScreen, Screen, ScreenResultType
 from textual.strip import Strip
 from textual.widget import Widget
@@ -58,6 +60,14 @@ class SteadyScreen(Screen[ScreenResultType]):
     too, and tells itself each change of its size; two sizes among its messages, an old one behind the new one, would
     follow each other for ever, and nothing else would be done any more.
     """
+
+    async def _dispatch_message(self, message: Message) -> None:
+        """Take a message; one that is read once the screen was closed may miss its widgets, and is nothing then."""
+        try:
+            await super()._dispatch_message(message)
+        except NoMatches:
+            if is_open(self):
+                raise
 
     async def _on_resize(self, event: events.Resize) -> None:
         if event.size != self.app.size:
