@@ -117,6 +117,9 @@ def test_show_tells_more_than_the_list(cli: Cli, hub: Hub, fake: FakeOllama, fil
     ]
     text = cli("models", "show", "smollm2:135m").out
     assert "apache-2.0" in text and "sets stop" in text and "not asked; --update asks" in text
+    names = [line.split("  ")[0].strip() for line in text.splitlines() if line.strip() and "sets stop" not in line]
+    told = [name for name in names if name in ("name", "size", "parameters", "header name", "header size label")]
+    assert sorted(told) == sorted(set(told)) and {"name", "size", "parameters", "header size label"} <= set(told)
     assert hub.asked == []
     assert cli("models", "show", "smollm2:135m", "--update", "--json").json["update"]["state"] == "unknown"
     digest = cli("models", "show", "tiny", "--digest", "--json").json["weights_digest"]

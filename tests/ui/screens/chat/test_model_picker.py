@@ -89,17 +89,24 @@ async def test_a_failed_load_leaves_the_model_before(chat: OpenChat) -> None:
         assert messages[-1].model == "good:1b"
 
 
-async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat: OpenChat) -> None:
-    fake = FakeOllama({"quick:1b": {}, "slow:1b": {}})
-    real = fake.__call__
-    gate = asyncio.Event()
+class Slow:
+    """An Ollama with two models, of which `slow:1b` is loaded when it is let."""
 
-    async def script(exchange: Exchange) -> None:
+    def __init__(self) -> None:
+        self._fake = FakeOllama({"quick:1b": {}, "slow:1b": {}})
+        self.asked, self.let = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, exchange: Exchange) -> None:
+        """Answer a request."""
         if exchange.target == "POST /api/generate" and exchange.json["model"] == "slow:1b":
-            await gate.wait()
-        await real(exchange)
+            self.asked.set()
+            await self.let.wait()
+        await self._fake(exchange)
 
-    async with serving(script) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
+
+async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat: OpenChat) -> None:
+    slow = Slow()
+    async with serving(slow) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
         await shown.press("ctrl+o")
         await shown.until_text("slow:1b")
         await shown.type("slow")
@@ -110,38 +117,50 @@ async def test_what_it_is_doing_is_told_while_it_loads_and_prompts_go_there(chat
         await shown.until(lambda: shown.prompt.text == "meanwhile")
         assert "quick:1b @ ollama" in shown.lines[0], "it is not the active one before it answers"
         await shown.press("enter")
-        gate.set()
+        slow.let.set()
         messages = await shown.answered()
         assert messages[-1].model == "slow:1b"
         await shown.until(lambda: "slow:1b @ ollama" in shown.lines[0])
 
 
 async def test_what_tells_of_a_switch_takes_no_keys_of_a_dialog_that_was_opened_meanwhile(chat: OpenChat) -> None:
-    fake = FakeOllama({"quick:1b": {}, "slow:1b": {}})
-    real = fake.__call__
-    gate, asked = asyncio.Event(), asyncio.Event()
-
-    async def script(exchange: Exchange) -> None:
-        if exchange.target == "POST /api/generate" and exchange.json["model"] == "slow:1b":
-            asked.set()
-            await gate.wait()
-        await real(exchange)
-
-    async with serving(script) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
+    slow = Slow()
+    async with serving(slow) as server, chat(OLLAMA_HOST=server.url, VENOM_ACTIVE_MODEL="quick:1b") as shown:
         await shown.press("ctrl+o")
         await shown.until_text("slow:1b")
         await shown.type("slow")
         await shown.press("enter", "ctrl+o")
         picker = shown.app.screen
         assert isinstance(picker, ModelPicker)
-        await asyncio.wait_for(asked.wait(), 10)
+        await asyncio.wait_for(slow.asked.wait(), 10)
         await asyncio.sleep(0.5)  # longer than a switch is waited for in silence
         assert shown.app.screen is picker
         await shown.type("quick")
         await shown.press("enter")
         await shown.until(lambda: any(said.startswith("quick:1b answers") for said in shown.notices))
         assert not picker.is_attached
-        gate.set()
+        slow.let.set()
+
+
+async def test_it_opens_again_while_the_one_before_is_still_being_taken_away(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        for _ in range(3):  # opens, closes, opens
+            shown.app.switching.pick()
+        await shown.until_text("type to filter")
+        assert isinstance(shown.app.screen, ModelPicker)
+
+
+async def test_a_command_of_a_dialog_that_was_closed_meanwhile_does_nothing(chat: OpenChat) -> None:
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url) as shown:
+        await shown.press("ctrl+o", "ctrl+p")
+        await shown.type("close without")
+        await shown.until_text("Close without doing anything")
+        palette = shown.app.screen
+        assert isinstance(palette, Picker)
+        palette.dismiss("dialog.no")
+        await shown.press("f3")  # closes what lies below, too, before the command's turn has come
+        await shown.until_text("sorted by name")
+        assert not isinstance(shown.app.screen, Picker)
 
 
 async def still_filling(shown: Chat) -> tuple[Picker, list[str | None]]:
