@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from venom_tui.cli.output import note
-from venom_tui.core.types.runtime import SILENT, RuntimeStatus
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.core.types.runtime import RuntimeStatus
 
 
 async def tell_silent(core: Core, runtime: str | None = None) -> None:
@@ -20,5 +20,5 @@ async def tell_silent(core: Core, runtime: str | None = None) -> None:
 def tell_silent_of(statuses: Iterable[RuntimeStatus]) -> None:
     """Name those of these runtimes that do not answer, but for one that nobody asked for."""
     for status in statuses:
-        if status.origin != "default" and status.state in SILENT:
+        if status.unanswering:
             note(f"venom-tui: {status.id} at {status.endpoint} is left out: {status.detail or status.state.value}.")

@@ -5,9 +5,7 @@ from __future__ import annotations
 from venom_tui.core.errors import LoadFailed, RuntimeUnavailable
 from venom_tui.core.runtimes.runtime import Runtime
 from venom_tui.core.types.model import ModelInfo
-from venom_tui.core.types.runtime import RuntimeState
-
-_SILENT = (RuntimeState.UNREACHABLE, RuntimeState.FAILED, RuntimeState.UNKNOWN)
+from venom_tui.core.types.runtime import UNHEARD
 
 
 def check_served(model: ModelInfo) -> None:
@@ -30,7 +28,7 @@ def check_answers(runtime: Runtime) -> None:
         RuntimeUnavailable: it does not answer.
     """
     status = runtime.status()
-    if status.state in _SILENT:
+    if status.state in UNHEARD:
         raise RuntimeUnavailable(
             f"Runtime {runtime.id} does not answer: {status.detail}.",
             hint="Check that it runs, or pick another model.",

@@ -22,7 +22,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
-from venom_tui.core.types.runtime import SILENT, RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
+from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
 
 _log = logging.getLogger(__name__)
 PROMPT = "prompt"
@@ -109,7 +109,7 @@ class LlmServerController:
     def unanswering(self) -> tuple[str, ...]:
         """Return the runtimes that do not answer, but for one at a usual address that nobody named."""
         seen = [runtime.status() for runtime in self._all()]
-        return tuple(one.id for one in seen if one.origin != "default" and one.state in SILENT)
+        return tuple(one.id for one in seen if one.unanswering)
 
     def loaded(self) -> tuple[LoadedModel, ...]:
         """Return the models that the runtimes held when they were seen last."""

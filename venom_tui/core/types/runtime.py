@@ -23,6 +23,8 @@ class RuntimeState(StrEnum):
 
 SILENT = frozenset({RuntimeState.UNREACHABLE, RuntimeState.FAILED})
 """What such a runtime has and holds is not known."""
+UNHEARD = SILENT | {RuntimeState.UNKNOWN}
+"""Such a runtime cannot be asked for anything now: it does not answer, or was not asked yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,11 @@ class RuntimeStatus:
     """How we know of it: `built in`, `environment`, `config.toml`, `found` (it answers on a usual port), `default`."""
     server_message: str = ""
     """The server's own words behind a failure."""
+
+    @property
+    def unanswering(self) -> bool:
+        """Whether it does not answer, and is not one at a usual address that nobody named."""
+        return self.state in SILENT and self.origin != "default"
 
 
 @dataclass(frozen=True, slots=True)

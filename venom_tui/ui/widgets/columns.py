@@ -40,12 +40,17 @@ def fit_columns(columns: Sequence[Column], width: int) -> list[tuple[int, int]]:
 
 
 def lay_out(cells: Sequence[Content | str], columns: Sequence[Column], shown: Sequence[tuple[int, int]]) -> Content:
-    """Return one line: each cell cut and aligned to its column. A `str` is a number or signs, a cell a character."""
+    """Return one line: each cell cut and aligned to its column. A `str` is a number or signs, a cell a character.
+
+    Columns behind the last cell are left out: a row may say one thing in their place.
+    """
     # Put together by hand: a list of live figures lays out many lines a second.
     texts: list[str] = []
     spans: list[Span] = []
     at = 0
     for index, width in shown:
+        if index >= len(cells):
+            break
         cell = cells[index]
         spare = width - (len(cell) if isinstance(cell, str) else cell.cell_length)
         if spare < 0:

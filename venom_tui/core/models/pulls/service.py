@@ -31,9 +31,7 @@ from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.pull import PullPreview
-from venom_tui.core.types.runtime import RuntimeState
-
-_SILENT = (RuntimeState.UNREACHABLE, RuntimeState.FAILED, RuntimeState.UNKNOWN)
+from venom_tui.core.types.runtime import UNHEARD
 
 
 class Pulls:
@@ -156,7 +154,7 @@ class Pulls:
         return [one for one in found if isinstance(one, OllamaRuntime)]
 
     def _reachable(self) -> OllamaRuntime | None:
-        return next((one for one in self._ollamas() if one.status().state not in _SILENT), None)
+        return next((one for one in self._ollamas() if one.status().state not in UNHEARD), None)
 
     async def _server(self, runtime: str | None) -> OllamaServer:
         """Return the Ollama that is asked.

@@ -106,8 +106,7 @@ def _line(gpu: Gpu, history: Sequence[float | None], age: str, width: int) -> Co
     cells: list[Content | str] = [_sign(gpu), str(gpu.index), name]
     lost = lost_reason(gpu)
     if lost is not None:
-        named = [(index, wide) for index, wide in shown if index < len(cells)]
-        return Content.assemble(" ", lay_out(cells, columns, named), "  ", literal(lost, "$error"))
+        return Content.assemble(" ", lay_out(cells, columns, shown), "  ", literal(lost, "$error"))
     cells += [
         _bar(gpu, widths.get(_BAR, 0)),
         amount(gpu.memory_used_bytes),

@@ -68,8 +68,7 @@ def _line(model: LoadedModel, view: View, width: int) -> Content:
     sign = Content.styled(signs().failed, "$error") if model.dead else Content.styled(signs().loaded, "$success")
     cells = [sign, literal(name + pin), literal(model.runtime)]
     if model.dead:
-        named = [(index, wide) for index, wide in shown if index < len(cells)]
-        return Content.assemble(" ", lay_out(cells, _COLUMNS, named), "  ", literal(model.dead, "$error"))
+        return Content.assemble(" ", lay_out(cells, _COLUMNS, shown), "  ", literal(model.dead, "$error"))
     cells += [
         Content(amount(model.reported_bytes)),
         Content(amount(model.measured_bytes)),
