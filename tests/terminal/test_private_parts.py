@@ -45,10 +45,12 @@ USED = {
     "_link_id": "rich.style:Style",
     "_patch_iflag": "textual.drivers.linux_driver:LinuxDriver",
     "_patch_lflag": "textual.drivers.linux_driver:LinuxDriver",
+    "_notifications": "textual.app:App",
     "_screen_stack": "textual.app:App",
     "_screen_stacks": "textual.app:App",
     "_segments": "textual.strip:Strip",
     "_sync_available": "textual.app:App",
+    "_unnotify": "textual.app:App",
 }
 """Private attributes that we use and do not define -> who has them."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from venom_tui.ui.app import VenomApp
 
 _COLUMNS = (
-    Column("command", 24, worth=9, stretch=True),
+    Column("command", 36, worth=9, stretch=True),
     Column("where", 30, worth=3),
     Column("key", 12, worth=5, right=True),
 )

@@ -22,6 +22,7 @@ from textual.css.query import NoMatches
 from textual.dom import DOMNode
 from textual.driver import Driver
 from textual.geometry import Offset
+from textual.notifications import Notify
 
 from venom_tui.ui.terminal import driver as terminal_driver
 from venom_tui.ui.terminal.display import Display
@@ -111,6 +112,13 @@ class TerminalApp(App[ResultT]):
             if default_namespace is None or is_there(default_namespace):
                 raise
             return False
+
+    def on_notify(self, event: Notify) -> None:
+        """Let a notice take the place of one that says the same: a key that is pressed again fills no screen."""
+        new = event.notification
+        for old in list(self._notifications):
+            if (old.message, old.title, old.severity) == (new.message, new.title, new.severity):
+                self._unnotify(old, refresh=False)
 
     # The driver
 
