@@ -64,12 +64,21 @@ class Shown:
         await self.press(*(names.get(character, character) for character in text))
 
     async def until(self, condition: Callable[[], object], seconds: float = 20.0) -> None:
-        """Wait until something holds."""
+        """Wait until something holds; a row that is not on the screen yet is waited for, too."""
         deadline = time.monotonic() + seconds
-        while not condition():
+        while not self._holds(condition, last=time.monotonic() >= deadline):
             assert time.monotonic() < deadline, f"it did not happen; the screen:\n{self.text}\n{self.notices}"
             await self.pilot.pause(0.02)
             await asyncio.sleep(0)
+
+    @staticmethod
+    def _holds(condition: Callable[[], object], *, last: bool) -> bool:
+        try:
+            return bool(condition())
+        except AssertionError:
+            if last:
+                raise
+            return False
 
     async def until_text(self, text: str, seconds: float = 20.0) -> None:
         """Wait until a text stands on the screen, blanks counted as one."""
