@@ -81,7 +81,8 @@ def _named(seen: Seen, view: View) -> Iterator[tuple[str, str]]:
     yield "known by", clean(status.origin) or "?"
     yield "control", controller_of(seen, view)
     names = ", ".join(clean(name) for name in status.loaded)
-    yield "serves", names or ("nothing" if status.state is RuntimeState.READY else "?")
+    known = status.state is RuntimeState.READY or status.kind == "embedded"  # a process of ours: we know
+    yield "serves", names or ("nothing" if known else "?")
     if status.seen_at is not None and status.state in SILENT:
         yield "answered", f"{view.age(status.seen_at)} ago"
     if status.server_message:
