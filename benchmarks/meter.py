@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.processes import cpu_seconds
-from tests.terminal.harness import REPOSITORY, Screen, Terminal
+from tests.terminal.emulator import Screen
+from tests.terminal.harness import REPOSITORY, Terminal
 
 PROGRAM = str(REPOSITORY / ".venv/bin/venom-tui")
 FLOOR = [sys.executable, str(REPOSITORY / "benchmarks/floor.py")]
@@ -23,6 +24,12 @@ PAINTED_CELLS = 50
 """Characters on the screen that make a first paint."""
 
 sys.setswitchinterval(0.0005)  # the thread that reads and takes the time must not wait for anything else here
+
+
+def _holds(pattern: str) -> Callable[[list[str]], bool]:
+    """Return whether rows hold a regular expression (^ and $ match at rows)."""
+    expression = re.compile(pattern, re.MULTILINE)
+    return lambda lines: expression.search("\n".join(lines)) is not None
 
 
 class Meter(Terminal):
@@ -83,12 +90,8 @@ class Meter(Terminal):
 
     def shown_at(self, wanted: str | Callable[[list[str]], bool], since: float = 0.0) -> float | None:
         """Return the first moment from `since` on at which the screen held a regular expression, or met a test."""
-        expression = re.compile(wanted, re.MULTILINE) if isinstance(wanted, str) else None
-        for at, screen in self.frames(since):
-            lines = screen.lines()
-            if expression.search("\n".join(lines)) if expression else wanted(lines):  # type: ignore[operator]
-                return at
-        return None
+        is_met = _holds(wanted) if isinstance(wanted, str) else wanted
+        return next((at for at, screen in self.frames(since) if is_met(screen.lines())), None)
 
     def writes_between(self, begin: float, end: float) -> list[tuple[int, list[str]]]:
         """Return the size of each write between two moments with the rows that it changed."""

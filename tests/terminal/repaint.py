@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from tests.terminal.harness import Screen, Terminal, Timeout
+from tests.terminal.emulator import Screen
+from tests.terminal.harness import Terminal, Timeout
 
 Cells = list[list[tuple[object, ...]]]
 

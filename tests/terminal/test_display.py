@@ -17,7 +17,7 @@ from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tests.terminal.harness import Screen
+from tests.terminal.emulator import Screen
 from venom_tui.ui.terminal import cells
 from venom_tui.ui.terminal.cells import cells_of, style_of, transition
 from venom_tui.ui.terminal.display import Display
