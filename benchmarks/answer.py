@@ -20,6 +20,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from benchmarks.figures import Figures
 from benchmarks.filled import write_session
@@ -94,9 +95,9 @@ def probe(out: Path, arguments: Sequence[str] = ()) -> None:
         began = time.thread_time()
         return ready
 
-    selectors.EpollSelector.select = select  # type: ignore[method-assign, assignment]
     try:
-        run_program(list(arguments))
+        with patch.object(selectors.EpollSelector, "select", select):
+            run_program(list(arguments))
     finally:
         out.write_text(json.dumps(found), encoding="utf-8")
 
@@ -139,9 +140,10 @@ def follow(terminal: Meter, server: PacedServer, tokens: int, typed: str) -> Mea
     sampler = threading.Thread(target=sample, daemon=True)
     sampler.start()
     terminal.type(typed)
-    time.sleep(1.0)
+    time.sleep(1.0)  # the first tokens are on their way: what was sent is known from here on
     sent = server.wait_until_sent(tokens, timeout=120 + tokens / 20)
     rest_begin, rest_end = sent[-1] + 0.5, sent[-1] + 2.5
+    # The window in which the program rests is to pass, for all that is read of it.
     time.sleep(max(0.0, rest_end + 0.2 - time.monotonic()))
     stop.set()
     sampler.join()

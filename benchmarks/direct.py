@@ -21,6 +21,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import httpx
 
@@ -54,22 +56,22 @@ class Sent:
 
     def __init__(self) -> None:
         self.request: httpx.Request | None = None
-        self._send = httpx.AsyncClient.send
+        sent, send = self, httpx.AsyncClient.send
+
+        async def look(client: httpx.AsyncClient, request: httpx.Request, **options: Any) -> httpx.Response:
+            if request.url.path.endswith("/chat/completions"):
+                sent.request = request
+            return await send(client, request, **options)
+
+        self._looks = patch.object(httpx.AsyncClient, "send", look)
 
     def watch(self) -> None:
         """Look at every request."""
-        sent, send = self, self._send
-
-        async def look(client: httpx.AsyncClient, request: httpx.Request, **options: object) -> httpx.Response:
-            if request.url.path.endswith("/chat/completions"):
-                sent.request = request
-            return await send(client, request, **options)  # type: ignore[arg-type]
-
-        httpx.AsyncClient.send = look  # type: ignore[method-assign, assignment]
+        self._looks.start()
 
     def rest(self) -> None:
         """Look no more."""
-        httpx.AsyncClient.send = self._send  # type: ignore[method-assign]
+        self._looks.stop()
 
 
 async def direct(core: Core, tokens: int) -> Stream:

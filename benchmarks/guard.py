@@ -20,10 +20,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+from unittest.mock import patch
 
 from benchmarks.answer import probe
 from benchmarks.figures import Figures, median
@@ -73,19 +74,20 @@ def _probe(out: Path, *, still: bool) -> None:
     sampled: list[float] = []
     take = telemetry.Telemetry._take
 
-    def noting(self: telemetry.Telemetry, *arguments: object) -> None:
+    def noting(self: telemetry.Telemetry, *arguments: Any) -> None:
         began = time.thread_time()
-        take(self, *arguments)  # type: ignore[arg-type]
+        take(self, *arguments)
         sampled.append(time.thread_time() - began)
 
-    telemetry.Telemetry._take = noting  # type: ignore[method-assign, assignment]
-    telemetry.Pace = partial(pace.Pace, processes=1.0)  # type: ignore[misc, assignment]
-    if still:
-        host.HostSampler.sample = _first(host.HostSampler.sample)  # type: ignore[method-assign, assignment]
-        telemetry._Disks.read = _first(telemetry._Disks.read)  # type: ignore[method-assign, assignment]
-        history.History.add = lambda *_: None  # type: ignore[method-assign]
     try:
-        probe(out, ["--screen", "guard"])
+        with ExitStack() as patches:
+            patches.enter_context(patch.object(telemetry.Telemetry, "_take", noting))
+            patches.enter_context(patch.object(telemetry, "Pace", partial(pace.Pace, processes=1.0)))
+            if still:
+                for owner, name in ((host.HostSampler, "sample"), (telemetry._Disks, "read")):
+                    patches.enter_context(patch.object(owner, name, _first(getattr(owner, name))))
+                patches.enter_context(patch.object(history.History, "add", lambda *_: None))
+            probe(out, ["--screen", "guard"])
     finally:
         out.with_suffix(".sampled").write_text(json.dumps(sampled), encoding="utf-8")
 

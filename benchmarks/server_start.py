@@ -17,6 +17,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -61,10 +62,14 @@ def keystrokes(terminal: Meter, count: int) -> list[float]:
     taken = []
     for number, begun in enumerate(pressed):
         length = number % 20 + 1 if number % 20 < 10 else 19 - number % 20
-        at = terminal.shown_at(lambda lines, wanted=length: _typed(lines) == wanted, since=begun)  # type: ignore[misc]
+        at = terminal.shown_at(partial(_stands, length), since=begun)
         assert at is not None, terminal.text
         taken.append((at - begun) * 1000)
     return taken
+
+
+def _stands(length: int, lines: list[str]) -> bool:
+    return _typed(lines) == length
 
 
 def _typed(lines: list[str]) -> int:
