@@ -9,7 +9,7 @@ import pytest
 
 from tests.cli.test_catalog import Ollama
 from tests.ollama import FakeOllama
-from venom_tui.cli import model_memory
+from venom_tui.cli import model_memory, options
 from venom_tui.core.errors import Declined, PlanChanged
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.types.memory import MemoryPlan
@@ -37,8 +37,9 @@ def asks(monkeypatch: pytest.MonkeyPatch, *answers: bool) -> list[str]:
         if not answers[len(asked) - 1]:
             raise Declined("Nothing was changed.")
 
-    monkeypatch.setattr(model_memory, "_somebody", lambda: True)
-    monkeypatch.setattr(model_memory, "confirm", confirm)
+    for module in (model_memory, options):
+        monkeypatch.setattr(module, "somebody", lambda: True)
+        monkeypatch.setattr(module, "confirm", confirm)
     return asked
 
 

@@ -96,6 +96,20 @@ def test_a_pull_in_json(pulling: Pulling, hub: Hub) -> None:
     assert done == sorted(done) and done[-1] == SIZE
 
 
+def test_the_disk_space_that_is_kept_free(pulling: Pulling) -> None:
+    pulling.environ["VENOM_KEEP_FREE_DISK"] = "900TiB"
+    status, _, err = pulling("models", "pull", "org/a")
+    assert status == 1 and "921600.0 GiB are to be kept" in err and "--yes" in err
+    assert pulling.operations() == []
+    pulling.environ["VENOM_POLICY_DISK"] = "refuse"
+    status, _, err = pulling("models", "pull", "org/a", "--yes")
+    assert status == 1 and "--force" in err
+    assert pulling("models", "pull", "org/a", "--force")[0] == 0
+    pulling.environ["VENOM_POLICY_DISK"] = "ask"
+    assert pulling("models", "pull", "org/a")[0] == 0, "what is here takes nothing"
+    assert pulling("models", "pull", "org/b", "--yes")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "code"),
     [

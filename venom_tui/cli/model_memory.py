@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from venom_tui.cli.options import confirm, json_option, runtime_option
+from venom_tui.cli.options import asked, confirm, json_option, runtime_option, somebody
 from venom_tui.cli.output import data_of, note, show, size
 from venom_tui.cli.running import run_with_core
-from venom_tui.core.errors import NeedsYes, PlanChanged, UsageError
+from venom_tui.core.errors import PlanChanged, UsageError
 from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.memory import Freed, MemoryPlan
 from venom_tui.core.types.model import ActiveModel, ModelInfo
@@ -19,7 +18,6 @@ from venom_tui.core.types.model import ActiveModel, ModelInfo
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
 
-T = TypeVar("T")
 _TRIES = 5
 """How often a plan that changed meanwhile is asked again."""
 
@@ -97,7 +95,7 @@ def unload(flags: dict[str, Any], name: str, yes: bool, runtime: str | None, as_
     async def work(core: Core) -> tuple[Freed, ModelInfo]:
         model = await core.models.find(name, runtime)
         status = _status(as_json)
-        freed = await _asked(
+        freed = await asked(
             lambda said: core.models.unload(model.name, model.runtime, yes=said, status=status), yes=yes
         )
         return freed, await core.models.find(model.name, model.runtime)
@@ -140,7 +138,7 @@ def unpin(flags: dict[str, Any], name: str, yes: bool, runtime: str | None, as_j
 
     async def work(core: Core) -> LoadedModel:
         model = await _elsewhere(core, name, runtime)
-        return await _asked(lambda said: core.models.unpin(model.name, model.runtime, yes=said), yes=yes)
+        return await asked(lambda said: core.models.unpin(model.name, model.runtime, yes=said), yes=yes)
 
     held = run_with_core(work, flags)
     show(held, lambda: [f"{held.name} leaves {_when(held)}."], as_json=as_json)
@@ -158,7 +156,7 @@ def extend(flags: dict[str, Any], name: str, duration: str, yes: bool, runtime: 
 
     async def work(core: Core) -> LoadedModel:
         model = await _elsewhere(core, name, runtime)
-        return await _asked(lambda said: core.models.extend(model.name, duration, model.runtime, yes=said), yes=yes)
+        return await asked(lambda said: core.models.extend(model.name, duration, model.runtime, yes=said), yes=yes)
 
     held = run_with_core(work, flags)
     show(held, lambda: [f"{held.name} leaves {_when(held)}."], as_json=as_json)
@@ -181,7 +179,7 @@ async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, qu
         try:
             await core.models.carry_out(plan, yes=said, others=apart, force=force, status=_status(quiet))
         except PlanChanged as changed:
-            if not _somebody() or not isinstance(changed.plan, MemoryPlan):
+            if not somebody() or not isinstance(changed.plan, MemoryPlan):
                 raise
             note(f"venom-tui: {changed.message}")
             plan = changed.plan
@@ -199,7 +197,7 @@ def _ask(plan: MemoryPlan, *, yes: bool, others: bool, force: bool) -> tuple[boo
     Raises:
         Declined: the answer is no.
     """
-    if not _somebody() or (plan.refusal and not force):
+    if not somebody() or (plan.refusal and not force):
         return yes, others
     if plan.questions and not yes:
         confirm(f"{' '.join(plan.questions)} Go on?", yes=False)
@@ -209,17 +207,6 @@ def _ask(plan: MemoryPlan, *, yes: bool, others: bool, force: bool) -> tuple[boo
         confirm(f"Unload {names}, too?", yes=False)
         others = True
     return yes, others
-
-
-async def _asked(work: Callable[[bool], Awaitable[T]], *, yes: bool) -> T:
-    """Do something that may need a yes, and ask for that where somebody is there."""
-    try:
-        return await work(yes)
-    except NeedsYes as question:
-        if not _somebody():
-            raise
-        confirm(f"{question.message} Go on?", yes=False)
-        return await work(True)
 
 
 async def _elsewhere(core: Core, name: str, runtime: str | None) -> ModelInfo:
@@ -257,11 +244,6 @@ def _status(quiet: bool) -> Callable[[str], None]:
             note(f"{text} …")
 
     return tell
-
-
-def _somebody() -> bool:
-    streams: Sequence[Any] = (sys.stdin, sys.stderr)
-    return all(stream is not None and stream.isatty() for stream in streams)
 
 
 def _when(held: LoadedModel) -> str:

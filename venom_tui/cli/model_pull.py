@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from venom_tui.cli.following import to_its_end
-from venom_tui.cli.options import json_option, provider_option, runtime_option
+from venom_tui.cli.options import asked, json_option, provider_option, runtime_option
 from venom_tui.cli.output import note, show, size
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import OperationRefused
@@ -28,6 +28,8 @@ def add_to(group: click.Group) -> None:
 @provider_option
 @runtime_option
 @click.option("--insecure", is_flag=True, help="Let the registry speak plain HTTP (Ollama).")
+@click.option("--yes", is_flag=True, help="Fetch it though less disk space would be left than is to be kept free.")
+@click.option("--force", is_flag=True, help="The same, also where the limit refuses it.")
 @click.option("--detach", is_flag=True, help="Let it go on in the background; print its id and return.")
 @json_option
 @click.pass_obj
@@ -37,6 +39,8 @@ def pull(
     provider: str | None,
     runtime: str | None,
     insecure: bool,
+    yes: bool,
+    force: bool,
     detach: bool,
     as_json: bool,
 ) -> None:
@@ -52,8 +56,18 @@ def pull(
         if not as_json:
             for line in preview_lines(preview):
                 note(line)
-        operation = await core.models.pull(
-            name, provider, insecure=insecure, runtime=runtime, preview=preview, waiting=detach
+        operation = await asked(
+            lambda said: core.models.pull(
+                name,
+                provider,
+                insecure=insecure,
+                runtime=runtime,
+                preview=preview,
+                waiting=detach,
+                yes=said,
+                force=force,
+            ),
+            yes=yes,
         )
         if not detach:
             return await to_its_end(core, operation, as_json=as_json)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from venom_tui.core.errors import Declined, ReadOnly
+from venom_tui.core.errors import Declined, NeedsYes, ReadOnly
 from venom_tui.core.sanitize import sanitize
 from venom_tui.core.settings import Settings, parse_size
+
+T = TypeVar("T")
 
 
 class Seconds(click.FloatRange):
@@ -73,11 +76,32 @@ def confirm(question: str, *, yes: bool) -> None:
     """
     if yes:
         return
-    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+    if not somebody():
         raise Declined(f"{question} Without a terminal the answer is no.", hint="--yes says yes.")
     print(f"{sanitize(question)} [y/N] ", end="", file=sys.stderr, flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Declined("Nothing was changed.")
+
+
+def somebody() -> bool:
+    """Return whether there is somebody to ask."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+async def asked(work: Callable[[bool], Awaitable[T]], *, yes: bool) -> T:
+    """Do something that may need a yes, and ask for that where somebody is there.
+
+    Raises:
+        NeedsYes: nobody is there.
+        Declined: the answer is no.
+    """
+    try:
+        return await work(yes)
+    except NeedsYes as question:
+        if not somebody():
+            raise
+        confirm(f"{question.message} Go on?", yes=False)
+        return await work(True)
 
 
 def check_writable(settings: Settings, consequence: str) -> None:

@@ -144,11 +144,11 @@ class _WithPlan(VenomError):
 
 
 class NeedsYes(_WithPlan, Declined):
-    """A load or a switch would unload other models, or break a limit that asks; nobody said yes."""
+    """A load or a switch would unload other models, or it or a pull would break a limit that asks; nobody said yes."""
 
 
 class GuardRefused(_WithPlan):
-    """A load or a switch does not fit, or would break a limit whose policy refuses."""
+    """A load or a switch does not fit, or it or a pull would break a limit whose policy refuses."""
 
     code = "guard_refused"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -14,13 +13,11 @@ from venom_tui.core.errors import (
     ReadOnly,
     UsageError,
 )
-from venom_tui.core.events import ActiveModelChanged, EventBus, ModelsChanged
+from venom_tui.core.events import ActiveModelChanged, EventBus
 from venom_tui.core.models.choice import choose
 from venom_tui.core.models.contexts import Contexts
 from venom_tui.core.models.facts import Facts
-from venom_tui.core.models.files import ModelFiles
-from venom_tui.core.models.headers import Headers
-from venom_tui.core.models.hub_cache import HubCache
+from venom_tui.core.models.files_here import FilesHere
 from venom_tui.core.models.memory.service import ModelMemory
 from venom_tui.core.models.names import check_name
 from venom_tui.core.models.naming import check_answers, check_served, named
@@ -69,14 +66,10 @@ class ModelManager:
         self._operations = operations
         self._events = events
         self.facts = facts
-        headers = Headers()
-        self._files = ModelFiles(settings.models_dir, headers)
-        self._cache = HubCache(settings.hub_cache, headers)
+        self._files = FilesHere(settings, facts, events)
         self.contexts = Contexts(runtimes)
         self._chosen: tuple[str, str] | None = None
         """What was switched to against the environment, which wins over the store at the next start only."""
-        self._seen: Models | None = None
-        self._scan: asyncio.Task[Models] | None = None
 
     async def preview_pull(
         self, name: str, provider: str | None = None, *, insecure: bool = False, runtime: str | None = None
@@ -93,10 +86,12 @@ class ModelManager:
         runtime: str | None = None,
         preview: PullPreview | None = None,
         waiting: bool = False,
+        yes: bool = False,
+        force: bool = False,
     ) -> Operation:
         """Begin to fetch a model and return the operation that does it; see `Pulls.pull`."""
         return await self.pulls.pull(
-            name, provider, insecure=insecure, runtime=runtime, preview=preview, waiting=waiting
+            name, provider, insecure=insecure, runtime=runtime, preview=preview, waiting=waiting, yes=yes, force=force
         )
 
     async def list(self, *, refresh: bool = False) -> Models:
@@ -112,7 +107,7 @@ class ModelManager:
 
     async def _all(self, *, refresh: bool = False) -> Models:
         """Return the files and what the runtimes offer; the demonstration model comes last."""
-        files = await self._scanned(refresh=refresh)
+        files = await self._files.models(refresh=refresh)
         offered = self._runtimes.models()
         return [
             *(model for model in files if model.provider == "local"),
@@ -123,21 +118,6 @@ class ModelManager:
 
     def _loaded(self) -> set[tuple[str, str]]:
         return {(model.runtime, model.name) for model in self._runtimes.loaded()}
-
-    async def _scanned(self, *, refresh: bool) -> Models:
-        if self._seen is None or refresh:
-            if self._scan is None or self._scan.done():
-                self._scan = asyncio.create_task(asyncio.to_thread(self._look_at_files), name="scan of model files")
-            known = await asyncio.shield(self._scan)
-            await self.facts.look_at_files(model.path for model in known if model.path is not None)
-            changed = self._seen is not None and known != self._seen
-            self._seen = known
-            if changed:
-                self._events.emit(ModelsChanged())
-        return self._seen
-
-    def _look_at_files(self) -> Models:
-        return self._files.scan() + self._cache.scan()
 
     async def find(self, name: str, runtime: str | None = None) -> ModelInfo:
         """Return the model of a name; what was added meanwhile is found.
@@ -154,7 +134,7 @@ class ModelManager:
             if refresh:
                 await self._runtimes.settled()
                 await self._runtimes.look(runtime)
-                await self._scanned(refresh=True)
+                await self._files.models(refresh=True)
             found = named(await self.list(), name, runtime)
             if len(found) == 1:
                 return found[0]

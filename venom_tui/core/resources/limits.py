@@ -63,6 +63,11 @@ class Limits:
         """Degrees that no GPU is to reach; 0: any."""
         return self._settings.int("VENOM_MAX_TEMPERATURE")
 
+    @property
+    def kept_disk(self) -> int:
+        """Bytes that are kept free on each disk that holds data or models; 0: none."""
+        return self._settings.int("VENOM_KEEP_FREE_DISK")
+
     def reserve(self, *, all_of_it: bool = False) -> Reserve:
         """Return what counts as taken when a model is judged; what is only warned of does not, unless `all_of_it`."""
         gpu_bytes, by_gpu = parse_sizes(self._settings.text("VENOM_KEEP_FREE_VRAM")) or (0, {})
@@ -92,7 +97,7 @@ class Limits:
             yield self._floor(LimitKind.RAM, "RAM", limit, snapshot.host.ram_available_bytes)
 
     def _disks(self, snapshot: GuardSnapshot) -> Iterator[LimitState]:
-        limit = self._settings.int("VENOM_KEEP_FREE_DISK")
+        limit = self.kept_disk
         for disk in snapshot.host.disks if limit else ():
             yield self._floor(LimitKind.DISK, f"disk of {disk.label}", limit, disk.free_bytes)
 

@@ -27,9 +27,9 @@ class Policy(StrEnum):
     WARN = "warn"
     """It is said, and nothing else."""
     REFUSE = "refuse"
-    """A load that would break it is refused, unless it is forced."""
+    """A load, or a pull, that would break it is refused, unless it is forced."""
     EVICT = "evict"
-    """The least recently used model that venom-tui loaded leaves, without a question."""
+    """The least recently used model that venom-tui loaded leaves, without a question; files never do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +62,41 @@ class Breach:
     """Runtime and name of the models that would leave, or are leaving, for it; the first one first."""
     acts: bool = False
     """Whether they leave now, as the policy says."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitSetting:
+    """A limit that can be set, whether it is or not."""
+
+    kind: LimitKind | None
+    """None for the models that are never evicted, which have no policy."""
+    title: str
+    name: str
+    """Key of its setting."""
+    meaning: str
+    value: str | int | float | None
+    unit: str
+    """`bytes`, `celsius`, `percent`, `models`; `sizes` for a size by GPU as it was written, `names` for a list."""
+    wanted: str
+    """What its value must be, as a part of a sentence."""
+    source: str
+    """Where the value comes from: `flag`, `environment`, `store`, `.env`, `config.toml`, `default`."""
+    policy: Policy | None = None
+    policy_name: str = ""
+    """Key of the setting of its policy."""
+    policy_source: str = ""
+
+    @property
+    def is_set(self) -> bool:
+        """Whether there is a limit at all."""
+        return self.value not in (None, "", "0", 0)
+
+    @property
+    def next_policy(self) -> Policy:
+        """The policy that follows the one in force."""
+        found = list(Policy)
+        return found[(found.index(self.policy or found[-1]) + 1) % len(found)]
+
+
+ABOVE_THE_PROGRAM = {"flag": "on the command line", "environment": "in the environment"}
+"""Sources that win over what the program keeps, as a part of a sentence."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from venom_tui.core.types.limits import Policy
+
 
 @dataclass(frozen=True, slots=True)
 class PullFile:
@@ -38,6 +40,10 @@ class PullPreview:
     """Where it will lie."""
     free_bytes: int | None = None
     """What is free there."""
+    kept_bytes: int = 0
+    """What is to be kept free there; 0: no limit is set."""
+    policy: Policy = Policy.ASK
+    """What is done where less would be left. No file is removed for it: `evict` asks, too."""
     insecure: bool = False
     """Whether the registry may speak plain HTTP."""
     warnings: tuple[str, ...] = ()
@@ -49,3 +55,25 @@ class PullPreview:
         if self.bytes_missing is None or self.free_bytes is None:
             return 0
         return max(0, self.bytes_missing - self.free_bytes)
+
+    @property
+    def left_bytes(self) -> int | None:
+        """What would be free after it; negative where it does not fit."""
+        if self.bytes_missing is None or self.free_bytes is None:
+            return None
+        return self.free_bytes - self.bytes_missing
+
+    @property
+    def breaks_limit(self) -> bool:
+        """Whether it would leave less than what is to be kept; what fetches nothing breaks nothing."""
+        return bool(self.bytes_missing) and self.left_bytes is not None and self.left_bytes < self.kept_bytes
+
+    @property
+    def asks(self) -> bool:
+        """Whether it needs a yes for the limit."""
+        return self.breaks_limit and self.policy in (Policy.ASK, Policy.EVICT)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the limit refuses it, unless it is forced."""
+        return self.breaks_limit and self.policy is Policy.REFUSE

@@ -10,9 +10,9 @@ from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
-    from venom_tui.core.types.pull import PullPreview
     from venom_tui.ui.app.app import VenomApp
     from venom_tui.ui.dialogs.leave_pulls import Answer
+    from venom_tui.ui.dialogs.pull import Wanted
 
 _log = logging.getLogger(__name__)
 
@@ -28,15 +28,23 @@ def ask_to_pull(app: VenomApp, name: str, provider: str | None) -> None:
         return
     from venom_tui.ui.dialogs.pull import PullDialog
 
-    def answered(preview: PullPreview | None) -> None:
-        if preview is not None:
-            start(app, lambda: _pull(app, core, preview), group="pull")
+    def answered(wanted: Wanted | None) -> None:
+        if wanted is not None:
+            start(app, lambda: _pull(app, core, wanted), group="pull")
 
     app.push_screen(PullDialog(core, name, provider), answered)
 
 
-async def _pull(app: VenomApp, core: Core, preview: PullPreview) -> None:
-    operation = await core.models.pull(preview.target, preview.provider, insecure=preview.insecure, preview=preview)
+async def _pull(app: VenomApp, core: Core, wanted: Wanted) -> None:
+    preview = wanted.preview
+    operation = await core.models.pull(
+        preview.target,
+        preview.provider,
+        insecure=preview.insecure,
+        preview=preview,
+        yes=True,
+        force=wanted.forced,
+    )
     here = operation.id in {one.id for one in core.operations.running()}
     if here and getattr(app.screen, "NAME", "") == "operations":
         return  # its row is in sight, and a notice would lie over it

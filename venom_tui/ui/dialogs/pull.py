@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
@@ -25,13 +26,24 @@ _NAMES = 12
 """Cells of the names before the numbers."""
 
 
-class PullDialog(Dialog["PullPreview"]):
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A yes to a pull."""
+
+    preview: PullPreview
+    forced: bool = False
+    """Though the limit of its disk refuses it."""
+
+
+class PullDialog(Dialog[Wanted]):
     """The name, then the numbers; enter shows them, and enter again says yes."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "go_on", "show what it costs", id="pull.enter", tooltip="Ask what it costs; then pull it",
                 priority=True),
         Binding("ctrl+t", "insecure", "plain HTTP", id="pull.insecure", tooltip="Let the registry speak plain HTTP",
+                priority=True),
+        Binding("ctrl+y", "force", "force", id="pull.force", tooltip="Pull it though the limit of its disk refuses it",
                 priority=True),
     ]  # fmt: skip
 
@@ -61,6 +73,14 @@ class PullDialog(Dialog["PullPreview"]):
     def _typed(self) -> str:
         return self.query_one(Input).value.strip()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer to force only what is refused."""
+        return action != "force" or (self._preview is not None and self._preview.refused and self._fits)
+
+    @property
+    def _fits(self) -> bool:
+        return self._preview is not None and not self._preview.short_bytes
+
     def on_input_changed(self) -> None:
         """Forget what was asked of another name, and what was answered."""
         if self._asked and self._typed != self._asked:
@@ -88,10 +108,18 @@ class PullDialog(Dialog["PullPreview"]):
         name, preview = self._typed, self._preview
         if not name:
             return
-        if preview is not None and name == self._asked and not preview.short_bytes:
-            self.dismiss(preview)
+        if preview is not None and name == self._asked and self._fits and not preview.refused:
+            self.dismiss(Wanted(preview))
             return
-        self._begin(name)  # where it did not fit: room may have been made since
+        self._begin(name)  # where it had no room: some may have been made since
+
+    def action_force(self) -> None:
+        """Pull it though the limit of its disk refuses it."""
+        self.after_keys(self._force)
+
+    def _force(self) -> None:
+        if self._preview is not None and self._typed == self._asked and self.check_action("force", ()):
+            self.dismiss(Wanted(self._preview, forced=True))
 
     def _begin(self, name: str) -> None:
         """Ask what it costs."""
@@ -113,7 +141,8 @@ class PullDialog(Dialog["PullPreview"]):
 
     def _say(self, text: Content) -> None:
         self.query_one("#numbers", Static).update(text)
-        ready = self._preview is not None and not self._preview.short_bytes
+        preview = self._preview
+        ready = preview is not None and self._fits and not preview.refused
         self.query_one(KeysLine).say({"pull.enter": "pull it" if ready else "show what it costs"})
 
 
@@ -131,7 +160,11 @@ def numbers(preview: PullPreview) -> Content:
     else:
         rows.append(("free", Content.assemble(size(preview.free_bytes), " in ", literal(preview.folder or "?"))))
         if preview.bytes_missing is not None and not preview.short_bytes:
-            rows.append(("after", Content(f"{size(preview.free_bytes - preview.bytes_missing)} free")))
+            after = Content(f"{size(preview.left_bytes)} free")
+            if preview.breaks_limit:
+                kept = f", {size(preview.kept_bytes)} are to be kept ({preview.policy})"
+                after += Content.styled(kept, "$error" if preview.refused else "$warning")
+            rows.append(("after", after))
     lines = [Content()]
     lines += [Content.assemble((f"{name:<{_NAMES}}", "$text-muted"), value) for name, value in rows]
     for file in preview.files[:_MOST_FILES]:
@@ -144,6 +177,9 @@ def numbers(preview: PullPreview) -> Content:
     if preview.short_bytes:
         lines.append(Content.styled(f"{signs().failed} It does not fit: {size(preview.short_bytes)} more are needed.",
                                     "$error"))  # fmt: skip
+    elif preview.refused:
+        refusal = "The limit of its disk refuses it. Make room, or force it."
+        lines.append(Content.styled(f"{signs().failed} {refusal}", "$error"))
     return Content("\n").join(lines)
 
 

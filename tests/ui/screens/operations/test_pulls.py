@@ -136,6 +136,33 @@ async def test_what_does_not_fit_cannot_be_pulled(opened: Open, hub: Hub, monkey
         assert "does not fit" not in shown.text
 
 
+async def test_what_is_to_be_kept_free_is_shown_and_asked(opened: Open, hub: Hub) -> None:
+    async with opened(VENOM_KEEP_FREE_DISK="900TiB") as shown:
+        await shown.press("p")
+        await shown.type("org/a")
+        await shown.press("enter")
+        await shown.until_text("921600.0 GiB are to be kept (ask)")
+        assert "ctrl+y" not in shown.text and "^y" not in shown.text
+        await shown.press("ctrl+y")
+        assert isinstance(shown.app.screen, PullDialog)
+        await shown.press("enter")
+        await until_state(shown, "org/a", S.SUCCEEDED)
+
+
+async def test_what_a_limit_refuses_is_only_forced(opened: Open, hub: Hub) -> None:
+    async with opened(VENOM_KEEP_FREE_DISK="900TiB", VENOM_POLICY_DISK="refuse") as shown:
+        await shown.press("p")
+        await shown.type("org/a")
+        await shown.press("enter")
+        await shown.until_text("The limit of its disk refuses it. Make room, or force it.")
+        assert "^y force" in shown.text and "pull it" not in shown.text
+        await shown.press("enter", "enter")
+        await shown.until_text("refuses it")
+        assert isinstance(shown.app.screen, PullDialog) and await states(shown) == {}
+        await shown.press("ctrl+y")
+        await until_state(shown, "org/a", S.SUCCEEDED)
+
+
 async def test_a_name_that_is_edited_while_it_is_asked_for(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     async with opened() as shown:
         answers, asked, preview = asyncio.Event(), 0, shown.core.models.preview_pull

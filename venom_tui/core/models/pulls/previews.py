@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from venom_tui.core.clients.addresses import is_loopback, shown_address
@@ -19,9 +19,12 @@ from venom_tui.core.downloads.space import folder_of, free_bytes, partial_bytes
 from venom_tui.core.errors import ModelNotFound, Offline, RuntimeFailure, RuntimeRefused
 from venom_tui.core.models.names import OLLAMA_HOST, HubName, OllamaName
 from venom_tui.core.models.outside import Outside
+from venom_tui.core.models.pulls.room import limit_text
 from venom_tui.core.models.pulls.selection import is_gguf, select
+from venom_tui.core.resources.limits import Limits
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
+from venom_tui.core.types.limits import LimitKind, Policy
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.offer import HubFile
 from venom_tui.core.types.pull import PullFile, PullPreview
@@ -56,6 +59,7 @@ class Previews:
         self._settings = settings
         self._pool = pool
         self._outside = outside
+        self._limits = Limits(settings)
 
     # ------------------------------------------------------------------ Ollama
 
@@ -105,7 +109,7 @@ class Previews:
             "layers": len(files) or None,
             "folder": folder,
         }
-        return Planned(preview, arguments)
+        return Planned(self._limited(preview), arguments)
 
     async def _manifest(
         self, name: OllamaName, insecure: bool, here: bool, warnings: list[str]
@@ -134,6 +138,13 @@ class Previews:
         except (RuntimeFailure, Offline) as failure:
             warnings.append(f"{unknown}: {_words(failure)}")
         return None
+
+    def _limited(self, preview: PullPreview) -> PullPreview:
+        """Return a preview with what is to be kept free, and with a warning where that is all that is done about it."""
+        found = replace(preview, kept_bytes=self._limits.kept_disk, policy=self._limits.policy(LimitKind.DISK))
+        if found.breaks_limit and found.policy is Policy.WARN and not found.short_bytes:
+            found = replace(found, warnings=(*found.warnings, f"{limit_text(found)}."))
+        return found
 
     # ------------------------------------------------------------------ Hugging Face
 
@@ -181,7 +192,7 @@ class Previews:
             "files": [[one.path, one.size, one.sha256] for one in files],
             "cache": str(cache),
         }
-        return Planned(preview, arguments)
+        return Planned(self._limited(preview), arguments)
 
     async def _check_access(self, repository: str, commit: str, files: Sequence[HubFile]) -> None:
         """Ask for one file of a gated repository: whether we may have it is not told by the listing.

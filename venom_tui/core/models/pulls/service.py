@@ -9,7 +9,6 @@ from typing import Any
 
 from venom_tui.core.clients.addresses import is_loopback
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.downloads.space import full_disk
 from venom_tui.core.errors import ReadOnly, RuntimeUnavailable, UsageError
 from venom_tui.core.models.names import (
     PROVIDERS,
@@ -23,6 +22,7 @@ from venom_tui.core.models.names import (
 from venom_tui.core.models.outside import Outside
 from venom_tui.core.models.pulls.performers import PULL, register
 from venom_tui.core.models.pulls.previews import OllamaServer, Planned, Previews
+from venom_tui.core.models.pulls.room import check
 from venom_tui.core.operations.runner import OperationRunner, Terms
 from venom_tui.core.owner import Owner
 from venom_tui.core.runtimes.controller import LlmServerController
@@ -84,13 +84,18 @@ class Pulls:
         runtime: str | None = None,
         preview: PullPreview | None = None,
         waiting: bool = False,
+        yes: bool = False,
+        force: bool = False,
     ) -> Operation:
         """Begin a pull and return its operation; the same pull that goes on already is returned instead.
 
         `preview` is what `preview` returned for it, so that nothing is asked twice. With `waiting` it is left to a
-        process without a terminal, which is started next.
+        process without a terminal, which is started next. `yes` answers the question of a limit, `force` overrides its
+        refusal, too.
 
         Raises:
+            NeedsYes: it would leave less free than what is to be kept, and nobody said yes.
+            GuardRefused: the same, where the policy refuses that.
             NoSpace: it cannot fit where it would lie.
             ReadOnly: venom-tui runs read-only.
             UsageError, ModelNotFound, RuntimeFailure, Offline: see `preview`.
@@ -101,8 +106,7 @@ class Pulls:
         if planned is None:
             planned = await self._plan(name, provider, insecure, runtime)
         found = planned.preview
-        if found.short_bytes:
-            raise full_disk(found.folder, found.short_bytes)
+        check(found, yes=yes, force=force)
         return await self._operations.submit(
             PULL,
             sanitize_line(name, 300),

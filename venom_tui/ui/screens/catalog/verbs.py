@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from textual.widget import Widget
 
-from venom_tui.core.errors import ReadOnly, VenomError
+from venom_tui.core.errors import NeedsYes, ReadOnly, VenomError
 from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.screens.catalog.row import Row
@@ -182,21 +182,32 @@ class ModelVerbs(SectionScreen):
             if yes:
                 start(self, lambda: self._pull(core, pulled), group="pull")
 
-        title = "1 model" if len(pulled) == 1 else f"{len(pulled):,} models"
-        self.app.push_screen(Confirm(f"Pull {title} again", lines), answered)
+        self.app.push_screen(Confirm(f"Pull {_models(pulled)} again", lines), answered)
 
-    async def _pull(self, core: Core, models: Sequence[ModelInfo]) -> None:
-        begun = 0
+    async def _pull(self, core: Core, models: Sequence[ModelInfo], *, yes: bool = False) -> None:
+        begun, asking, questions, focused = 0, [], [], self.focused
         for model in models:
             provider = model.provider
             try:
                 runtime = (model.runtime or None) if provider == "ollama" else None
-                await core.models.pull(model.name, provider, runtime=runtime)
+                await core.models.pull(model.name, provider, runtime=runtime, yes=yes)
                 begun += 1
+            except NeedsYes as question:
+                asking.append(model)
+                questions.append(question.message)
             except VenomError as failure:
                 self.complain(failure)
         if begun:
             self.notify(f"{begun:,} in the queue; Operations shows how far they are.", markup=False)
+
+        def answered(said: bool | None) -> None:
+            if said:
+                start(self, lambda: self._pull(core, asking, yes=True), group="pull")
+
+        if asking and not self.still_with(focused):
+            self.notify(f"Not pulled without a yes: {' '.join(questions)}", severity="warning", markup=False)
+        elif asking:
+            self.app.push_screen(Confirm(f"Pull {_models(asking)} all the same", questions), answered)
 
     # ------------------------------------------------------------------ copy
 
@@ -271,3 +282,7 @@ class ModelVerbs(SectionScreen):
             self.complain(ReadOnly("venom-tui runs read-only: models stay.", hint="Start it without --read-only."))
             return True
         return False
+
+
+def _models(models: Sequence[ModelInfo]) -> str:
+    return "1 model" if len(models) == 1 else f"{len(models):,} models"
