@@ -16,7 +16,7 @@ from venom_tui.ui.terminal.screen import is_there
 from venom_tui.ui.theme import NAMES
 from venom_tui.ui.widgets.columns import Column
 from venom_tui.ui.widgets.prompt import Prompt
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import CHOOSE, RowList
 
 if TYPE_CHECKING:
     from venom_tui.ui.app import VenomApp
@@ -26,7 +26,7 @@ _COLUMNS = (
     Column("where", 30, worth=3),
     Column("key", 12, worth=5, right=True),
 )
-_NOT_OFFERED = frozenset({"app.commands", "section.commands", "prompt.send", "list.choose"})
+_NOT_OFFERED = frozenset({"app.commands", "section.commands", "prompt.send", CHOOSE})
 """What one is doing already, or what only makes sense by its key."""
 _MOVES = frozenset(
     {"list", "picker", "search", "transcript.up", "transcript.down", "prompt.up", "prompt.down", "prompt.newline"}

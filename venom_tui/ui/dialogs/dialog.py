@@ -17,6 +17,7 @@ from venom_tui.ui.terminal.keys import hand_on
 from venom_tui.ui.terminal.screen import TerminalModal
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.line import Line
+from venom_tui.ui.widgets.rows import CHOOSE
 
 Result = TypeVar("Result")
 
@@ -32,9 +33,14 @@ class KeysLine(Line):
         """Show the keys; `words` says by the id of a binding what it does just now."""
         parts = []
         actions: set[str] = set()
+        own = {one.key: one for one in type(self.screen).BINDINGS if isinstance(one, Binding)}
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if binding.show and active.node is self.screen and binding.action not in actions:
+            if binding.id == CHOOSE and binding.key in own:
+                binding = own[binding.key]  # the list takes the key, and the dialog does it
+            elif active.node is not self.screen:
+                continue
+            if binding.show and binding.action not in actions:
                 actions.add(binding.action)
                 key = self.app.get_key_display(binding)
                 does = words.get(binding.id or "", binding.description)

@@ -37,7 +37,7 @@ class ModelParameters(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "no", "close", id="parameters.close", tooltip="Close the parameters"),
-        Binding("enter", "change", "change", id="parameters.change", tooltip="Change the parameter", priority=True),
+        Binding("enter", "change", "change", id="parameters.change", tooltip="Change the parameter"),
         Binding("backspace,delete", "unset", "unset", id="parameters.unset", tooltip="Leave it to the model again"),
     ]
 

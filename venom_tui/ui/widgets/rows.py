@@ -17,6 +17,8 @@ from textual.style import Style
 
 RenderRow = Callable[[int, int], Content]
 """(index of the row, width in cells) -> its line."""
+CHOOSE = "list.choose"
+"""Id of the binding by which a row is chosen."""
 
 
 class RowList(ScrollView, can_focus=True):
@@ -32,7 +34,7 @@ class RowList(ScrollView, can_focus=True):
         Binding("pagedown", "page(1)", "Page down", show=False, id="list.page-down", tooltip="One page down"),
         Binding("home,g", "jump(0)", "First", show=False, id="list.first", tooltip="First row"),
         Binding("end,G", "jump(-1)", "Last", show=False, id="list.last", tooltip="Last row"),
-        Binding("enter", "choose", "Open", id="list.choose", tooltip="Open the row under the cursor"),
+        Binding("enter", "choose", "Open", id=CHOOSE, tooltip="Open the row under the cursor"),
     ]
 
     class Highlighted(Message):

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 
 from tests.core.models.catalog import gguf
 from tests.ollama import FakeOllama
@@ -18,6 +19,7 @@ from tests.ui.screens.catalog.support import Catalog, three_models
 from venom_tui.core.models import disk
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.storage import Removal, RemovalItem
+from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.model_words import chosen_name, removal_lines
 
 SMOL = "smollm2-135m"
@@ -120,6 +122,11 @@ async def test_parameters_are_changed_and_taken_back(catalog: OpenCatalog, model
         assert (await shown.core.models.parameters("gemma-3-270m", "embedded")).temperature is None
         await shown.press("j", "j")
         await shown.until(lambda: "number of likeliest tokens that are sampled from; 0 is all." in shown.text)
+        for key, character in (("home", None), ("down", None), ("enter", "\r")):  # all at once: in their order
+            shown.app.post_message(events.Key(key, character))
+        await shown.until(lambda: isinstance(shown.app.screen, Ask))
+        assert shown.app.screen.query_one("#box").border_title == "top_p: 0 to 1"
+        await shown.press("escape")
         await shown.press("escape")
         assert shown.app.screen is shown.screen
 
