@@ -78,6 +78,7 @@ class Core:
         self.events = EventBus()
         self._stack = AsyncExitStack()
         self._behind: set[asyncio.Task[None]] = set()
+        self._saving = asyncio.Lock()
 
     async def __aenter__(self) -> Core:
         try:
@@ -165,8 +166,14 @@ class Core:
         """
         if self.settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
-        self.settings.set_stored(name, value)
-        await self._settings_store.save(name, value)
+        async with self._saving:
+            before = self.settings.stored(name)
+            self.settings.set_stored(name, value)
+            try:
+                await self._settings_store.save(name, value)
+            except StoreError:
+                self.settings.set_stored(name, before)
+                raise
 
     async def leave_running(self) -> list[Operation]:
         """Let pulls go on in a process without a terminal; called before the core is closed. Return which.
@@ -189,6 +196,21 @@ class Core:
         self.events.emit(SessionsChanged(None))
         self.operations.noticed()
         self._run_behind(self._renew_active())
+        self._run_behind(self._renew_limits())
+
+    async def _renew_limits(self) -> None:
+        """Take over the limits that another venom-tui has set: they are those of the machine, not of one program."""
+        async with self._saving:
+            try:
+                stored = await self._settings_store.load()
+            except StoreError as failure:
+                _log.warning("limits that others set were not read: %s", failure.message)
+                return
+            limits = self.limits.settings()
+            names = [one.name for one in limits] + [one.policy_name for one in limits if one.policy_name]
+            for name in names:
+                self.settings.set_stored(name, None)
+            self.settings.load_stored({name: stored[name] for name in names if name in stored})
 
     def _run_behind(self, work: Coroutine[object, object, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)

@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from tests.core.downloads.recorded import until
 from tests.core.models.memory.conftest import Link
 from tests.core.support import next_of, open_core
 from venom_tui.core.core import Core
+from venom_tui.core.errors import DiskFull
 from venom_tui.core.events import LimitChanged, OperationChanged
 from venom_tui.core.types.device import Gpu, GuardSnapshot, ModelOnGpu
 from venom_tui.core.types.limits import LimitKind, Policy
@@ -145,3 +147,29 @@ async def test_a_program_that_goes_on_follows_by_itself(link: Link) -> None:
                 breach = (await next_of(events, LimitChanged)).breach
         assert (breach.state.kind, breach.victims, breach.acts) == (LimitKind.DISK, (), False)
         assert any("are to be kept" in text for text in (await core.guard.snapshot()).limits)
+
+
+async def test_limits_that_another_venom_tui_sets_hold_here_too(link: Link) -> None:
+    folder = link()
+    async with open_core(folder) as core, open_core(folder) as other:
+        await other.save_setting("VENOM_KEEP_FREE_RAM", "3GiB")
+        await other.save_setting("VENOM_POLICY_RAM", "refuse")
+        await other.save_setting("VENOM_THEME", "venom-light")
+        await until(lambda: core.settings.text("VENOM_POLICY_RAM") == "refuse")
+        assert core.settings.int("VENOM_KEEP_FREE_RAM") == 3 * 1024**3
+        assert core.settings.text("VENOM_THEME") == "auto", "how it looks is each program's own"
+        await other.save_setting("VENOM_KEEP_FREE_RAM", None)
+        await until(lambda: not core.settings.int("VENOM_KEEP_FREE_RAM"))
+
+
+async def test_a_setting_that_cannot_be_written_is_not_in_force(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_core(link()) as core:
+        await core.save_setting("VENOM_KEEP_FREE_RAM", "1GiB")
+
+        async def full(*_: object) -> None:
+            raise DiskFull("The disk is full.")
+
+        monkeypatch.setattr("venom_tui.core.store.settings.SettingsStore.save", full)
+        with pytest.raises(DiskFull):
+            await core.save_setting("VENOM_KEEP_FREE_RAM", "2GiB")
+        assert core.settings.int("VENOM_KEEP_FREE_RAM") == 1024**3

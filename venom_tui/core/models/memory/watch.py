@@ -11,10 +11,11 @@ from venom_tui.core.errors import NeedsYes, RuntimeBusy, VenomError
 from venom_tui.core.events import EventBus, GuardSampled, LimitChanged
 from venom_tui.core.models.memory.planning import Planner
 from venom_tui.core.operations.runner import OperationRunner, Progress
+from venom_tui.core.resources.limit_settings import limit_settings
 from venom_tui.core.resources.limits import Limits
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import GuardSnapshot, LoadedModel
-from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
+from venom_tui.core.types.limits import Breach, LimitKind, LimitSetting, LimitState, Policy
 
 if TYPE_CHECKING:
     from venom_tui.core.models.memory.service import ModelMemory
@@ -54,6 +55,14 @@ class LimitWatch:
     def breaches(self) -> tuple[Breach, ...]:
         """Return what is broken now."""
         return tuple(self._standing.values())
+
+    def settings(self) -> tuple[LimitSetting, ...]:
+        """Return every limit that can be set, whether it is or not; `Core.save_setting` changes one."""
+        return limit_settings(self._settings)
+
+    def states(self, snapshot: GuardSnapshot) -> tuple[LimitState, ...]:
+        """Return how the limits that are set stand in a look at the machine."""
+        return self._limits.states(snapshot)
 
     def start(self) -> None:
         """Begin: for programs that go on running, and so can see to it that the limits hold."""

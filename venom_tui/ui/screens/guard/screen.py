@@ -63,6 +63,9 @@ class GuardRows(LiveRows):
         ),
         Binding("f", "screen.fit", "fit", id="guard.fit", tooltip="Does it fit? Ask for this model, or pick one"),
         Binding("b", "app.better_models", "better models", id="guard.better", tooltip="Better models that fit"),
+        Binding(
+            "l", "screen.limits", "limits", id="guard.limits", tooltip="What is kept free for others, and what is done"
+        ),
         Binding("u", "screen.unload", "unload", id="guard.unload", tooltip="Take the loaded model out of memory"),
         Binding("P", "screen.pin", "Pin", show=False, id="guard.pin", tooltip="Keep the loaded model, or not"),
         Binding("E", "screen.extend", "Extend", show=False, id="guard.extend", tooltip="Keep it loaded for a time"),
@@ -270,6 +273,15 @@ class GuardScreen(SectionScreen):
             return
         held = self._held()
         start(self, lambda: show_fit(self.app, core, held), group="fit", exclusive=True)
+
+    def action_limits(self) -> None:
+        """Show what is kept free for others, and let that be set."""
+        from venom_tui.ui.dialogs.limits import LimitsDialog
+
+        if self.core is None:
+            self.notify("Still starting: the settings are read.", markup=False)
+        else:
+            self.app.push_screen(LimitsDialog(self.core))
 
     def _held(self) -> LoadedModel | None:
         """Return the loaded model under the cursor."""
