@@ -46,6 +46,44 @@ def test_a_runtime_that_does_not_answer_is_named(venom: Command) -> None:
     assert done.stderr == "venom-tui: ollama at http://127.0.0.1:9 is left out: connection refused.\n"
 
 
+def test_limits_are_set_and_taken_back(cli: Cli) -> None:
+    assert all(one["source"] == "default" for one in cli("guard", "--limits", "--json").json)
+    done = cli("guard", "--set", "VENOM_KEEP_FREE_RAM=4GiB", "--set", "venom_policy_ram=refuse")
+    assert done.status == 0 and "RAM kept free" in done.out and "4.0 GiB" in done.out and "refuse" in done.out
+    found = {one["name"]: one for one in cli("guard", "--limits", "--json").json}
+    ram = found["VENOM_KEEP_FREE_RAM"]
+    assert (ram["value"], ram["policy"], ram["source"], ram["policy_source"]) == (4 * GIB, "refuse", "store", "store")
+    taken = cli("guard", "--unset", "VENOM_KEEP_FREE_RAM", "--unset", "VENOM_POLICY_RAM", "--json").json
+    assert all(one["source"] == "default" for one in taken)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--set", "VENOM_KEEP_FREE_RAM"), "--set takes NAME=VALUE"),
+        (("--set", "VENOM_KEEP_FREE_RAM=much"), "must be a size such as 4GiB"),
+        (
+            ("--set", "VENOM_KEEP_FREE_RAM=4GiB", "--set", "VENOM_POLICY_RAM=maybe"),
+            "must be ask, warn, refuse or evict",
+        ),
+        (("--set", "VENOM_THEME=ansi"), "is no limit"),
+        (("--unset", "nothing"), "is no limit"),
+        (("--limits", "--watch"), "go with nothing but --json"),
+    ],
+)
+def test_what_is_no_limit_changes_nothing(cli: Cli, arguments: tuple[str, ...], words: str) -> None:
+    done = cli("guard", *arguments)
+    assert done.status == 2 and words in done.err
+    assert all(one["source"] == "default" for one in cli("guard", "--limits", "--json").json)
+
+
+def test_a_limit_that_the_environment_sets_wins(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VENOM_KEEP_FREE_RAM", "1GiB")
+    done = cli("guard", "--set", "VENOM_KEEP_FREE_RAM=4GiB")
+    assert done.status == 0 and "1.0 GiB" in done.out
+    assert "VENOM_KEEP_FREE_RAM is set in the environment, which wins" in done.err
+
+
 def test_all_that_there_may_be() -> None:
     host = HostInfo(
         "box\x1b[31m", 8, None, 64 * GIB, None, 2 * GIB, GIB, 1.5, (Disk("/data", "data", None, None),),

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 @click.option(
     "--free", "free_bytes", type=Size(), default="0", metavar="SIZE", help="What each GPU of --pick must have free."
 )
+@click.option("--limits", "show_limits", is_flag=True, help="Show the limits: what is kept free, and what is done.")
+@click.option("--set", "given", multiple=True, metavar="NAME=VALUE", help="Set a limit, by the name of its setting.")
+@click.option("--unset", "taken", multiple=True, metavar="NAME", help="Take a limit back that was set here.")
 @click.option("--uuid", is_flag=True, help="Print UUIDs instead of the indices of --pick.")
 @json_option
 @click.pass_obj
@@ -45,6 +48,9 @@ def command(
     interval: float,
     pick: int | None,
     free_bytes: int,
+    show_limits: bool,
+    given: tuple[str, ...],
+    taken: tuple[str, ...],
     uuid: bool,
     as_json: bool,
 ) -> None:
@@ -52,7 +58,17 @@ def command(
 
     With --pick the indices of GPUs with the most free memory, separated by commas, and exit status 1 when there are
     fewer: CUDA_DEVICE_ORDER=PCI_BUS_ID CUDA_VISIBLE_DEVICES=$(venom-tui guard --pick 2 --free 40GiB) python train.py
+
+    Limits are settings: venom-tui guard --set VENOM_KEEP_FREE_VRAM=4GiB --set VENOM_POLICY_VRAM=refuse
     """
+    changes = show_limits or given or taken
+    if changes and (watch or pick is not None or uuid or free_bytes):
+        raise UsageError("--limits, --set and --unset go with nothing but --json.")
+    if changes:
+        from venom_tui.cli.limits import limits
+
+        limits(flags, given, taken, as_json=as_json)
+        return
     if pick is not None:
         if watch:
             raise UsageError("--pick is one look, and --watch is many.")
