@@ -252,3 +252,20 @@ def test_a_bar_on_a_terminal(pulling: Pulling, hub: Hub, venom: Command) -> None
         assert terminal.wait_exit(30) == 0
         assert "pull org/a  succeeded  6.0 MiB" in terminal.text
         assert not [line for line in terminal.lines if "█" in line], "the bar is gone"
+
+
+@pytest.mark.parametrize(("answer", "status"), [(b"y\r", 0), (b"\r", 1)])
+def test_somebody_is_asked_where_less_would_be_left_than_is_kept(
+    pulling: Pulling, venom: Command, answer: bytes, status: int
+) -> None:
+    environ: dict[str, str | None] = {
+        **pulling.environ, "VENOM_DATA_DIR": str(venom.data), "VENOM_CONFIG_DIR": str(venom.config),
+        "VENOM_KEEP_FREE_DISK": "900TiB",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "venom_tui", "models", "pull", "org/a"]
+    with Terminal(command, columns=100, rows=20, env=environ) as terminal:
+        terminal.wait_for(r"Go on\? \[y/N\]")
+        terminal.write(answer)
+        assert terminal.wait_exit(30) == status
+        assert ("Nothing was changed." in terminal.text) is bool(status)
+    assert [one["state"] for one in pulling.operations()] == ["succeeded"] * (not status)

@@ -134,8 +134,8 @@ def with_long_model(home: Path, model: Path) -> None:
         database = await Database.open(data / "venom.db", announce=print)
         settings = SettingsStore(database)
         await settings.save_parameters("embedded", "long", GenerationParameters(temperature=0.0))
-        await settings.save("VENOM_ACTIVE_MODEL", "long")
-        await settings.save("VENOM_ACTIVE_RUNTIME", "embedded")
+        await settings.save_all({"VENOM_ACTIVE_MODEL": "long"})
+        await settings.save_all({"VENOM_ACTIVE_RUNTIME": "embedded"})
         await database.close()
 
     asyncio.run(save())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from venom_tui.cli.output import note, show, size, table
+from venom_tui.cli.output import note, show, table
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
@@ -14,8 +14,6 @@ from venom_tui.core.types.limits import ABOVE_THE_PROGRAM, LimitSetting
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
-
-_UNITS = {"celsius": " °C", "percent": " %"}
 
 
 def limits(flags: dict[str, Any], given: Sequence[str], taken: Sequence[str], *, as_json: bool) -> None:
@@ -31,8 +29,10 @@ def limits(flags: dict[str, Any], given: Sequence[str], taken: Sequence[str], *,
     async def work(core: Core) -> Sequence[LimitSetting]:
         names = [name for one in core.limits.settings() for name in (one.name, one.policy_name) if name]
         known = {name: core.settings.lookup(name).key for name in names}
-        for name, value in _changes(given, taken, known):
-            await core.save_setting(name, value)
+        changes = _changes(given, taken, known)
+        if changes:
+            await core.save_settings(changes)
+        for name, value in changes.items():
             source = core.settings.lookup(name).source
             if value is not None and source in ABOVE_THE_PROGRAM:
                 note(f"venom-tui: {name} is set {ABOVE_THE_PROGRAM[source]}, which wins over what is set here.")
@@ -42,21 +42,21 @@ def limits(flags: dict[str, Any], given: Sequence[str], taken: Sequence[str], *,
     show(found, lambda: _lines(found), as_json=as_json)
 
 
-def _changes(given: Sequence[str], taken: Sequence[str], known: Mapping[str, Key]) -> list[tuple[str, str | None]]:
+def _changes(given: Sequence[str], taken: Sequence[str], known: Mapping[str, Key]) -> dict[str, str | None]:
     """Return what is to be changed.
 
     Raises:
         UsageError: a name is none of a limit, or a value is not of its kind.
     """
-    found: list[tuple[str, str | None]] = []
+    found: dict[str, str | None] = {}
     for text in given:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not equals:
             raise UsageError(f"--set takes NAME=VALUE, not {sanitize_line(text, 80)!r}.")
         key = _key(name, known)
         parse_value(key, value)
-        found.append((key.name, value))
-    return [*found, *((_key(name.strip(), known).name, None) for name in taken)]
+        found[key.name] = value
+    return found | {_key(name.strip(), known).name: None for name in taken}
 
 
 def _key(name: str, known: Mapping[str, Key]) -> Key:
@@ -68,13 +68,7 @@ def _key(name: str, known: Mapping[str, Key]) -> Key:
 
 def _lines(found: Sequence[LimitSetting]) -> Iterator[str]:
     rows = [
-        (one.title, _value(one), one.policy or "-", one.source, ", ".join(filter(None, (one.name, one.policy_name))))
+        (one.title, one.text, one.policy or "-", one.set_by, ", ".join(filter(None, (one.name, one.policy_name))))
         for one in found
     ]
     yield from table(("LIMIT", "SET TO", "WHERE BROKEN", "SET BY", "SETTINGS"), rows)
-
-
-def _value(one: LimitSetting) -> str:
-    if not one.is_set:
-        return "none"
-    return size(int(one.value or 0)) if one.unit == "bytes" else f"{one.value}{_UNITS.get(one.unit, '')}"

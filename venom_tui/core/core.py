@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 
@@ -32,7 +32,8 @@ from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.routing.router import ModelRouter
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.servers.control import ServerControl
-from venom_tui.core.settings import Settings
+from venom_tui.core.settings import Settings, parse_value
+from venom_tui.core.settings.keys import BY_NAME
 from venom_tui.core.store.catalog import CatalogStore
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.estimates import EstimateStore
@@ -164,15 +165,24 @@ class Core:
             UsageError: the value is not of the key's kind.
             StoreError: it could not be written.
         """
+        await self.save_settings({name: value})
+
+    async def save_settings(self, values: Mapping[str, str | None]) -> None:
+        """Change several of these settings at once, all or none; see `save_setting`."""
         if self.settings.flag("VENOM_READ_ONLY"):
             raise ReadOnly("venom-tui runs read-only: settings stay as they are.", hint="Start it without --read-only.")
+        for name, value in values.items():
+            if value is not None:
+                parse_value(BY_NAME[name], value)
         async with self._saving:
-            before = self.settings.stored(name)
-            self.settings.set_stored(name, value)
+            before = {name: self.settings.stored(name) for name in values}
+            for name, value in values.items():
+                self.settings.set_stored(name, value)
             try:
-                await self._settings_store.save(name, value)
+                await self._settings_store.save_all(values)
             except StoreError:
-                self.settings.set_stored(name, before)
+                for name, stored in before.items():
+                    self.settings.set_stored(name, stored)
                 raise
 
     async def leave_running(self) -> list[Operation]:

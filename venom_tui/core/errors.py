@@ -11,8 +11,8 @@ VenomError
 ├── ModelInUse              the model that answers was to be removed
 ├── NotRemovable            a model that is not venom-tui's to remove
 ├── Declined                a question was answered with no, or there was nobody to ask
-│   └── NeedsYes            a load or a switch would do what needs a yes
-├── GuardRefused            a load or a switch that does not fit, or breaks a limit that refuses
+│   └── NeedsYes            a load, a switch or a pull would do what needs a yes
+├── GuardRefused            a load or a switch that does not fit; also a pull that breaks a limit that refuses
 ├── PlanChanged             what was planned does not hold any more: somebody else changed something meanwhile
 ├── RuntimeFailure          what a runtime did, with its own words
 │   ├── RuntimeUnavailable  refused, unreachable, not started

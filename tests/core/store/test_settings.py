@@ -9,11 +9,11 @@ from .support import Store
 async def test_settings(store: Store) -> None:
     kept = SettingsStore(store.database)
     assert await kept.load() == {}
-    await kept.save("A", "1")
-    await kept.save("A", "2")
+    await kept.save_all({"A": "1"})
+    await kept.save_all({"A": "2"})
     await kept.save_all({"B": "ü", "C": ""})
-    await kept.save("C", None)
-    await kept.save("gone", None)
+    await kept.save_all({"C": None})
+    await kept.save_all({"gone": None})
     assert await kept.load() == {"A": "2", "B": "ü"}
 
 

@@ -115,7 +115,7 @@ KEYS: tuple[Key, ...] = (
         for limit, meaning in (
             ("VRAM", "the GPU memory that is kept free"),
             ("RAM", "the RAM that is kept free"),
-            ("DISK", "the disk space that is kept free (a pull asks; nothing is removed for it)"),
+            ("DISK", "the disk space that is kept free (evict asks as well: no file is removed for it)"),
             ("TEMPERATURE", "the temperature of GPUs"),
             ("SHARE", "the largest share of one model"),
             ("MODELS", "the number of models that the embedded llama.cpp holds"),

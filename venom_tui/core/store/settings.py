@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, fields
 
 import aiosqlite
@@ -21,22 +22,15 @@ class SettingsStore:
         """Return all stored settings as text."""
         return {row["name"]: row["value"] for row in await self._database.read("SELECT name, value FROM settings")}
 
-    async def save(self, name: str, value: str | None) -> None:
-        """Write one setting; None removes it."""
+    async def save_all(self, values: Mapping[str, str | None]) -> None:
+        """Write settings in one transaction; None removes one."""
 
         async def write(db: aiosqlite.Connection) -> None:
-            if value is None:
-                await db.execute("DELETE FROM settings WHERE name = ?", (name,))
-            else:
-                await db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
-
-        await self._database.write(write)
-
-    async def save_all(self, values: dict[str, str]) -> None:
-        """Write several settings in one transaction."""
-
-        async def write(db: aiosqlite.Connection) -> None:
-            await db.executemany("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", list(values.items()))
+            for name, value in values.items():
+                if value is None:
+                    await db.execute("DELETE FROM settings WHERE name = ?", (name,))
+                else:
+                    await db.execute("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", (name, value))
 
         await self._database.write(write)
 

@@ -75,8 +75,12 @@ class LimitSetting:
     """Key of its setting."""
     meaning: str
     value: str | int | float | None
-    unit: str
-    """`bytes`, `celsius`, `percent`, `models`; `sizes` for a size by GPU as it was written, `names` for a list."""
+    is_set: bool
+    """Whether there is a limit at all."""
+    text: str
+    """The value for a person: `4.0 GiB`, `85 °C`, `no limit`."""
+    typed: str
+    """The value as one would write it; "" where there is no limit."""
     wanted: str
     """What its value must be, as a part of a sentence."""
     source: str
@@ -85,11 +89,13 @@ class LimitSetting:
     policy_name: str = ""
     """Key of the setting of its policy."""
     policy_source: str = ""
+    stored: tuple[str, ...] = ()
+    """Which of the two settings the program itself keeps, whatever wins over them."""
 
     @property
-    def is_set(self) -> bool:
-        """Whether there is a limit at all."""
-        return self.value not in (None, "", "0", 0)
+    def set_by(self) -> str:
+        """Where limit and policy come from."""
+        return ", ".join(sorted({self.source, self.policy_source} - {"", "default"})) or "default"
 
     @property
     def next_policy(self) -> Policy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Generic, TypeVar
 
 from textual import events
@@ -25,20 +26,27 @@ Result = TypeVar("Result")
 class KeysLine(Line):
     """The keys of a dialog, at its right edge, made from its bindings."""
 
+    _words: Mapping[str, str] = MappingProxyType({})
+
     def on_mount(self) -> None:
         """Read the screen's bindings."""
-        self.say({})
+        self.renew()
 
     def say(self, words: Mapping[str, str]) -> None:
         """Show the keys; `words` says by the id of a binding what it does just now."""
-        parts = []
+        self._words = words
+        self.renew()
+
+    def renew(self) -> None:
+        """Show the keys that act now."""
+        words, parts = self._words, []
         actions: set[str] = set()
         own = {one.key: one for one in type(self.screen).BINDINGS if isinstance(one, Binding)}
         for active in self.screen.active_bindings.values():
             binding = active.binding
             if binding.id == CHOOSE and binding.key in own:
                 binding = own[binding.key]  # the list takes the key, and the dialog does it
-            elif active.node is not self.screen:
+            elif active.node is not self.screen and not binding.action.startswith("screen."):
                 continue
             if binding.show and binding.action not in actions:
                 actions.add(binding.action)
@@ -75,6 +83,11 @@ class Dialog(TerminalModal[Result | None], Generic[Result]):
     def compose_box(self) -> Iterable[Widget]:
         """Return what stands in the box."""
         return ()
+
+    def on_descendant_focus(self) -> None:
+        """Show the keys of what has the focus, too."""
+        for line in self.query(KeysLine):
+            line.renew()
 
     def after_keys(self, work: Callable[[], object], key: str = "enter") -> None:
         """Do something after the keys that the dialog's input has not read yet: bindings overtake them.

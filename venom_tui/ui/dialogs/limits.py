@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -14,8 +15,10 @@ from venom_tui.core.types.limits import ABOVE_THE_PROGRAM, LimitSetting
 from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.dialogs.picker import ColumnTitles
-from venom_tui.ui.text import GIB, MIB, literal, signs, size
+from venom_tui.ui.terminal.screen import is_there
+from venom_tui.ui.text import literal, signs
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
+from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.workers import start
 
@@ -24,11 +27,28 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     Column("limit", 16, worth=10),
-    Column("set to", 14, worth=9, stretch=True),
-    Column("where broken", 12, worth=8),
+    Column("set to", 14, worth=8, stretch=True),
+    Column("where broken", 12, worth=9),
     Column("set by", 11, worth=4),
 )
-_UNITS = {"celsius": " °C", "percent": " %", "models": ""}
+_RENEW_S = 1.0
+"""Between two looks at what others set, and at how the limits stand."""
+
+
+class LimitRows(RowList):
+    """The limits; the verbs are the dialog's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.change", "set", id="limits.change", tooltip="Set the limit"),
+        Binding("space", "screen.policy", "policy", id="limits.policy",
+                tooltip="Go through what is done where the limit would be broken"),
+        Binding("backspace,delete", "screen.unset", "unset", id="limits.unset",
+                tooltip="Take back what was set here: limit and policy"),
+    ]  # fmt: skip
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys."""
+        await act_in_order(self, event)
 
 
 class LimitsDialog(Dialog[None]):
@@ -36,52 +56,50 @@ class LimitsDialog(Dialog[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "no", "close", id="limits.close", tooltip="Close the limits"),
-        Binding("enter", "change", "set", id="limits.change", tooltip="Set the limit"),
-        Binding("space", "policy", "policy", id="limits.policy",
-                tooltip="Go through what is done where the limit would be broken"),
-        Binding("backspace,delete", "unset", "unset", id="limits.unset",
-                tooltip="Take back what was set here: limit and policy"),
-    ]  # fmt: skip
+    ]
 
     def __init__(self, core: Core) -> None:
         super().__init__("Limits")
         self._core = core
         self._found: tuple[LimitSetting, ...] = ()
+        self._said = Content()
 
     def compose_box(self) -> Iterable[Widget]:
         """Return head, rows, and what the one under the cursor means and how it stands."""
         yield ColumnTitles(_COLUMNS)
-        yield RowList(id="limits")
+        yield LimitRows(id="limits")
         yield Static(id="meaning")
 
     def on_mount(self) -> None:
-        """Show what is set."""
+        """Show what is set, also by others meanwhile."""
         self._read()
+        self.set_interval(_RENEW_S, self._read)
 
     def _read(self) -> None:
-        self._found = self._core.limits.settings()
-        rows = self.query_one(RowList)
-        rows.set_rows([one.name for one in self._found], self._row)
-        rows.refresh()
+        found = self._core.limits.settings()
+        if found != self._found:
+            self._found = found
+            rows = self.query_one(LimitRows)
+            rows.set_rows([one.name for one in found], self._row)
+            rows.refresh()
         self._tell()
 
     def _row(self, index: int, width: int) -> Content:
         one = self._found[index]
-        acts = "" if one.policy is None else str(one.policy)
-        changed = {"default": "", "store": "here"}
-        sources = {changed.get(source, source) for source in (one.source, one.policy_source) if source}
+        quiet = "" if one.is_set else "$text-muted"
         cells = (
             literal(one.title),
-            literal(value_text(one), "bold $accent" if one.is_set else "$text-muted"),
-            literal(acts, "" if one.is_set else "$text-muted"),
-            literal(", ".join(sorted(filter(None, sources))), "$text-muted"),
+            literal(one.text, "bold $accent" if one.is_set else "$text-muted"),
+            literal("" if one.policy is None else str(one.policy), quiet),
+            literal(one.set_by, "$text-muted"),
         )
         return lay_out(cells, _COLUMNS, fit_columns(_COLUMNS, width))
 
     @property
     def _one(self) -> LimitSetting | None:
-        key = self.query_one(RowList).cursor_key
-        return next((one for one in self._found if one.name == key), None)
+        """The limit under the cursor as it is set now."""
+        key = self.query_one(LimitRows).cursor_key
+        return next((one for one in self._core.limits.settings() if one.name == key), None)
 
     def on_row_list_highlighted(self) -> None:
         """Tell about the row under the cursor."""
@@ -97,7 +115,10 @@ class LimitsDialog(Dialog[None]):
             if state.kind is one.kind:
                 mark = f"{signs().warning} " if state.broken else ""
                 lines.append(literal(f"{mark}{state.text}", "$error" if state.broken else ""))
-        self.query_one("#meaning", Static).update(Content("\n").join(lines))
+        said = Content("\n").join(lines)
+        if said != self._said:
+            self._said = said
+            self.query_one("#meaning", Static).update(said)
 
     # ------------------------------------------------------------------ changed
 
@@ -109,8 +130,8 @@ class LimitsDialog(Dialog[None]):
         """Ask for the limit under the cursor."""
         one = self._one
         if one is not None and not self._fixed(one.name, one.source):
-            ask = Ask(one.title, typed(one), placeholder=one.wanted)
-            self.app.push_screen(ask, lambda text: self._save({one.name: text}) if text else None)
+            ask = Ask(one.title, one.typed, placeholder=one.wanted)
+            self.app.push_screen(ask, lambda text: self._save(lambda: {one.name: text}) if text else None)
 
     def action_policy(self) -> None:
         """Do the next thing where the limit under the cursor would be broken."""
@@ -120,14 +141,22 @@ class LimitsDialog(Dialog[None]):
         if one.policy is None:
             self.notify("Models that are never evicted stay in any case: there is nothing to choose.", markup=False)
         elif not self._fixed(one.policy_name, one.policy_source):
-            self._save({one.policy_name: str(one.next_policy)})
+            self._save(lambda: self._next_policy(one.name))
+
+    def _next_policy(self, name: str) -> dict[str, str | None]:
+        """Return the change to the policy that follows the one in force: keys may come faster than they are saved."""
+        now = next(one for one in self._core.limits.settings() if one.name == name)
+        return {now.policy_name: str(now.next_policy)}
 
     def action_unset(self) -> None:
         """Take back what was set here."""
         one = self._one
-        if one is not None:
-            kept = {one.name: one.source, one.policy_name: one.policy_source}
-            self._save({name: None for name, source in kept.items() if source == "store"})
+        if one is None:
+            return
+        if one.stored:
+            self._save(lambda: dict.fromkeys(one.stored))
+        else:
+            self.notify(f"Nothing of it was set here: it is set by {one.set_by}.", markup=False)
 
     def _fixed(self, name: str, source: str) -> bool:
         """Say where a setting is made that wins over what would be set here."""
@@ -136,34 +165,13 @@ class LimitsDialog(Dialog[None]):
             self.notify(f"{name} is set {where}, which wins over what is set here.", severity="warning", markup=False)
         return bool(where)
 
-    def _save(self, values: dict[str, str | None]) -> None:
-        start(self, lambda: self._saving(values), group="save")
+    def _save(self, change: Callable[[], Mapping[str, str | None]]) -> None:
+        # Of the application: closing the dialog neither cuts it off nor hides that it failed.
+        start(self.app, lambda: self._saving(change), group="limits")
 
-    async def _saving(self, values: dict[str, str | None]) -> None:
+    async def _saving(self, change: Callable[[], Mapping[str, str | None]]) -> None:
         try:
-            for name, text in values.items():
-                await self._core.save_setting(name, text)
+            await self._core.save_settings(change())
         finally:
-            self._read()
-
-
-def value_text(one: LimitSetting) -> str:
-    """Return what is set, for a person."""
-    if not one.is_set:
-        return "none" if one.unit == "names" else "no limit"
-    if one.unit == "bytes":
-        return size(int(one.value or 0))
-    return f"{one.value}{_UNITS.get(one.unit, '')}"
-
-
-def typed(one: LimitSetting) -> str:
-    """Return a value as one would type it."""
-    if not one.is_set:
-        return ""
-    if one.unit != "bytes":
-        return str(one.value)
-    value = int(one.value or 0)
-    for unit, factor in (("GiB", GIB), ("MiB", MIB)):
-        if value >= factor and not value % factor:
-            return f"{value // factor}{unit}"
-    return str(value)
+            if is_there(self):
+                self._read()

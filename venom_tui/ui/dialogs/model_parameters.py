@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -15,6 +16,7 @@ from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.dialogs.picker import ColumnTitles
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
+from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.rows import RowList
 from venom_tui.ui.workers import start
 
@@ -32,13 +34,25 @@ _COLUMNS = (
 )
 
 
+class ParameterRows(RowList):
+    """The parameters; the verbs are the dialog's."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "screen.change", "change", id="parameters.change", tooltip="Change the parameter"),
+        Binding("backspace,delete", "screen.unset", "unset", id="parameters.unset",
+                tooltip="Leave it to the model again"),
+    ]  # fmt: skip
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys."""
+        await act_in_order(self, event)
+
+
 class ModelParameters(Dialog[None]):
     """A list of parameters; enter changes one, backspace leaves it to the model and its runtime again."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "no", "close", id="parameters.close", tooltip="Close the parameters"),
-        Binding("enter", "change", "change", id="parameters.change", tooltip="Change the parameter"),
-        Binding("backspace,delete", "unset", "unset", id="parameters.unset", tooltip="Leave it to the model again"),
     ]
 
     def __init__(self, core: Core, model: ModelInfo) -> None:
@@ -50,7 +64,7 @@ class ModelParameters(Dialog[None]):
     def compose_box(self) -> Iterable[Widget]:
         """Return head, list and the line of meaning."""
         yield ColumnTitles(_COLUMNS)
-        yield RowList(id="parameters")
+        yield ParameterRows(id="parameters")
         yield Static(id="meaning")
 
     def on_mount(self) -> None:

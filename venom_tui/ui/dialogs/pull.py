@@ -89,7 +89,7 @@ class PullDialog(Dialog[Wanted]):
 
     def action_insecure(self) -> None:
         """Let the registry speak plain HTTP, or not."""
-        self.after_keys(self._turn_insecure)
+        self.after_keys(self._turn_insecure, "ctrl+t")
 
     def _turn_insecure(self) -> None:
         self._insecure = not self._insecure
@@ -115,7 +115,7 @@ class PullDialog(Dialog[Wanted]):
 
     def action_force(self) -> None:
         """Pull it though the limit of its disk refuses it."""
-        self.after_keys(self._force)
+        self.after_keys(self._force, "ctrl+y")
 
     def _force(self) -> None:
         if self._preview is not None and self._typed == self._asked and self.check_action("force", ()):

@@ -169,7 +169,7 @@ async def test_a_setting_that_cannot_be_written_is_not_in_force(link: Link, monk
         async def full(*_: object) -> None:
             raise DiskFull("The disk is full.")
 
-        monkeypatch.setattr("venom_tui.core.store.settings.SettingsStore.save", full)
+        monkeypatch.setattr("venom_tui.core.store.settings.SettingsStore.save_all", full)
         with pytest.raises(DiskFull):
             await core.save_setting("VENOM_KEEP_FREE_RAM", "2GiB")
         assert core.settings.int("VENOM_KEEP_FREE_RAM") == 1024**3

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from textual import events
+from textual.widgets import Input
 
 from tests.core.models.catalog import gguf
 from tests.ollama import FakeOllama
@@ -122,10 +123,11 @@ async def test_parameters_are_changed_and_taken_back(catalog: OpenCatalog, model
         assert (await shown.core.models.parameters("gemma-3-270m", "embedded")).temperature is None
         await shown.press("j", "j")
         await shown.until(lambda: "number of likeliest tokens that are sampled from; 0 is all." in shown.text)
-        for key, character in (("home", None), ("down", None), ("enter", "\r")):  # all at once: in their order
-            shown.app.post_message(events.Key(key, character))
+        for key in ("home", "down", "enter", "down", "j"):  # all at once: in their order
+            shown.app.post_message(events.Key(key, {"enter": "\r", "j": "j"}.get(key)))
         await shown.until(lambda: isinstance(shown.app.screen, Ask))
         assert shown.app.screen.query_one("#box").border_title == "top_p: 0 to 1"
+        await shown.until(lambda: shown.app.screen.query_one(Input).value.endswith("j"))
         await shown.press("escape")
         await shown.press("escape")
         assert shown.app.screen is shown.screen

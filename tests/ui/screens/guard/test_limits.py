@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from functools import partial
 
 import pytest
@@ -11,9 +13,9 @@ from textual.widgets import Input
 from tests.ui.screens.guard.conftest import OpenGuard
 from tests.ui.screens.guard.support import snapshot
 from tests.ui.shown import Shown
-from venom_tui.core.types.limits import LimitKind, LimitSetting, Policy
+from venom_tui.core.errors import DiskFull
 from venom_tui.ui.dialogs.ask import Ask
-from venom_tui.ui.dialogs.limits import LimitsDialog, typed, value_text
+from venom_tui.ui.dialogs.limits import LimitsDialog
 from venom_tui.ui.widgets.rows import RowList
 
 GIB = 1024**3
@@ -23,9 +25,9 @@ async def limits(shown: Shown, name: str) -> None:
     """Open the limits with the cursor on one."""
     await shown.press("l")
     await shown.until(lambda: isinstance(shown.app.screen, LimitsDialog))
-    await shown.until_text("never evicted")
+    await shown.until(lambda: shown.app.screen.query(RowList) and shown.app.screen.query_one(RowList).keys)
     shown.app.screen.query_one(RowList).set_cursor(name)
-    await shown.until_text(name)
+    await shown.pilot.pause()
 
 
 async def give(shown: Shown, text: str) -> None:
@@ -40,16 +42,16 @@ async def give(shown: Shown, text: str) -> None:
 async def test_a_limit_is_set_and_taken_back(guard: OpenGuard) -> None:
     async with guard(snapshot()) as (shown, _):
         await limits(shown, "VENOM_KEEP_FREE_RAM")
-        assert "│ RAM kept free no limit ask │" in shown.line("│ RAM kept free")
+        assert "│ RAM kept free no limit ask default │" in shown.line("│ RAM kept free")
         await give(shown, "900TiB")
-        await shown.until(lambda: "here" in shown.line("│ RAM kept free"))
+        await shown.until(lambda: "store" in shown.line("│ RAM kept free"))
         assert shown.core.settings.int("VENOM_KEEP_FREE_RAM") == 900 * 1024 * GIB
         await shown.until_text("▲ RAM: ")
         await shown.press("space")
         await shown.until(lambda: "warn" in shown.line("│ RAM kept free"))
         assert shown.core.settings.text("VENOM_POLICY_RAM") == "warn"
         await shown.press("backspace")
-        await shown.until(lambda: "no limit ask" in shown.line("│ RAM kept free"))
+        await shown.until(lambda: "no limit ask default" in shown.line("│ RAM kept free"))
         assert shown.core.settings.lookup("VENOM_POLICY_RAM").source == "default"
 
 
@@ -106,38 +108,66 @@ async def test_read_only_keeps_them(guard: OpenGuard) -> None:
         assert shown.core.settings.int("VENOM_KEEP_FREE_RAM") == 0
 
 
+def burst(shown: Shown, *keys: str) -> None:
+    """Press keys all at once."""
+    for key in keys:
+        shown.app.post_message(events.Key(key, key if len(key) == 1 else {"enter": "\r", "space": " "}.get(key)))
+
+
 async def test_keys_in_one_go_keep_their_order(guard: OpenGuard) -> None:
     async with guard(snapshot()) as (shown, _):
         await limits(shown, "VENOM_KEEP_FREE_VRAM")
-        for key, character in (("down", None), ("down", None), ("enter", "\r")):
-            shown.app.post_message(events.Key(key, character))
+        burst(shown, "down", "down", "enter", *"4GiB")
         await shown.until(lambda: isinstance(shown.app.screen, Ask))
         assert shown.app.screen.query_one("#box").border_title == "disk kept free"
+        await shown.until(lambda: shown.app.screen.query_one(Input).value == "4GiB")
+        await shown.press("escape")
+        shown.app.screen.query_one(RowList).set_cursor("VENOM_MAX_TEMPERATURE")
+        burst(shown, "space", "space", "down", "space")
+        await shown.until(lambda: shown.core.settings.text("VENOM_POLICY_SHARE") == "warn")
+        await shown.until(lambda: shown.core.settings.text("VENOM_POLICY_TEMPERATURE") == "refuse")
 
 
-async def test_80_columns_and_16_rows(guard: OpenGuard) -> None:
-    async with guard(snapshot(), columns=80, rows=24) as (shown, _):
-        await limits(shown, "VENOM_KEEP_FREE_VRAM")
-        for words in ("where broken", "VRAM kept free", "share of a model", "enter set", "esc close", "unset"):
-            assert words in shown.squeezed
+async def test_closing_cuts_no_save_off(guard: OpenGuard, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with guard(snapshot()) as (shown, _):
+        save, may_save = shown.core.save_settings, asyncio.Event()
+
+        async def late(values: Mapping[str, str | None]) -> None:
+            await may_save.wait()
+            await save(values)
+
+        monkeypatch.setattr(shown.core, "save_settings", late)
+        await limits(shown, "VENOM_KEEP_FREE_RAM")
+        await give(shown, "3GiB")
+        await shown.press("escape")
+        await shown.until(lambda: not isinstance(shown.app.screen, LimitsDialog))
+        may_save.set()
+        await shown.until(lambda: shown.core.settings.int("VENOM_KEEP_FREE_RAM") == 3 * GIB)
+
+        async def full(_values: Mapping[str, str | None]) -> None:
+            raise DiskFull("The disk is full.")
+
+        monkeypatch.setattr(shown.core, "save_settings", full)
+        await limits(shown, "VENOM_KEEP_FREE_RAM")
+        await give(shown, "4GiB")
+        await shown.press("escape")
+        await shown.until(lambda: any("The disk is full." in notice for notice in shown.notices))
+        assert shown.core.settings.int("VENOM_KEEP_FREE_RAM") == 3 * GIB
 
 
-@pytest.mark.parametrize(
-    ("unit", "value", "shown", "text"),
-    [
-        ("bytes", 4 * GIB, "4.0 GiB", "4GiB"),
-        ("bytes", 512 * 1024**2, "512 MiB", "512MiB"),
-        ("bytes", 1_000_000_000, "954 MiB", "1000000000"),
-        ("bytes", 0, "no limit", ""),
-        ("sizes", "0=4GiB, 1=512MiB", "0=4GiB, 1=512MiB", "0=4GiB, 1=512MiB"),
-        ("sizes", "0", "no limit", ""),
-        ("celsius", 85, "85 °C", "85"),
-        ("percent", 60, "60 %", "60"),
-        ("models", 2, "2", "2"),
-        ("names", "", "none", ""),
-        ("names", "a, box/b", "a, box/b", "a, box/b"),
-    ],
-)
-def test_how_a_limit_is_written(unit: str, value: str | int, shown: str, text: str) -> None:
-    one = LimitSetting(LimitKind.RAM, "t", "n", "m", value, unit, "w", "store", Policy.ASK, "p", "store")
-    assert (value_text(one), typed(one)) == (shown, text)
+async def test_what_others_set_is_followed(guard: OpenGuard) -> None:
+    async with guard(snapshot()) as (shown, _):
+        await limits(shown, "VENOM_KEEP_FREE_RAM")
+        shown.core.settings.set_stored("VENOM_POLICY_RAM", "refuse")  # as another venom-tui would
+        await shown.press("space")
+        await shown.until(lambda: shown.core.settings.text("VENOM_POLICY_RAM") == "evict")
+        shown.core.settings.set_stored("VENOM_POLICY_RAM", "warn")
+        await shown.until(lambda: "warn" in shown.line("│ RAM kept free"))
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (80, 16), (50, 12)])
+async def test_small_terminals(guard: OpenGuard, columns: int, rows: int) -> None:
+    async with guard(snapshot(), columns=columns, rows=rows) as (shown, _):
+        await limits(shown, "VENOM_NEVER_EVICT")
+        for words in ("where brok", "never evicted", "enter set"):
+            assert words in shown.squeezed, shown.text
