@@ -47,8 +47,8 @@ def pull(
     """Fetch a model.
 
     NAME is one of Ollama's (llama3.2, hf.co/ORG/REPO:Q4_K_M), a repository of Hugging Face (ORG/REPO, with :TAG for a
-    quantization), or an address of one of the two. Ctrl-C cancels and keeps what came; the same command goes on from
-    there. When the terminal is gone, it goes on in the background.
+    quantization, or :safetensors where it has both kinds), or an address of one of the two. Ctrl-C cancels and keeps
+    what came; the same command goes on from there. When the terminal is gone, it goes on in the background.
     """
 
     async def work(core: Core) -> Operation:

@@ -59,6 +59,18 @@ def test_a_quantization_that_is_not_there_says_what_is() -> None:
         chosen(GGUFS, "https://huggingface.co/org/repo/blob/main/other.gguf")
 
 
+def test_safetensors_beside_gguf_files() -> None:
+    both = repository("repo-Q4_K_M.gguf", "model.safetensors", "pytorch_model.bin", "config.json", "tokenizer.json")
+    assert chosen(both) == ["repo-Q4_K_M.gguf"]
+    assert chosen(both, "org/repo:safetensors") == ["config.json", "model.safetensors", "tokenizer.json"]
+    assert chosen(both, "org/repo:Safetensors") == chosen(both, "org/repo:safetensors")
+    with pytest.raises(UsageError) as raised:
+        chosen(both, "org/repo:Q6_K")
+    assert raised.value.hint == "It has: Q4_K_M, safetensors."
+    with pytest.raises(ModelNotFound, match="neither GGUF files nor safetensors"):
+        chosen(GGUFS, "org/repo:safetensors")
+
+
 def test_what_says_nothing_of_its_quantization_is_taken_by_its_size() -> None:
     found = repository("a.gguf", "b.gguf", sizes={"a.gguf": 2000})
     assert chosen(found) == ["b.gguf"]

@@ -28,6 +28,8 @@ _LARGEST_BESIDE = 64 * 1024 * 1024
 """A tokenizer may take some MB; what is larger and no weights is no part of the model."""
 _VARIANT = re.compile(r"\.(?:fp16|bf16|fp32|int8)(?=[.-])")
 _LATEST = ("", "latest")
+_SAFETENSORS = "safetensors"
+"""The tag that means them where a repository has GGUF files, too: `org/repo:safetensors`."""
 
 
 def select(repository: HubRepository, meant: HubName) -> tuple[HubFile, ...]:
@@ -42,6 +44,8 @@ def select(repository: HubRepository, meant: HubName) -> tuple[HubFile, ...]:
         return _with_parts(files, meant)
     ggufs = [file for file in files if _is_gguf(file)]
     tag = "" if meant.quantization in _LATEST else meant.quantization
+    if tag.lower() == _SAFETENSORS:
+        return _safetensors(files, repository)
     if tag:
         return _of_quantization(ggufs, tag, repository)
     if ggufs:
@@ -84,8 +88,15 @@ def _of_quantization(ggufs: Sequence[HubFile], tag: str, repository: HubReposito
     labels = list(dict.fromkeys(label for file in ggufs if (label := _label(PurePosixPath(file.path)))))
     raise UsageError(
         f"{repository.id} has no GGUF file of quantization {sanitize_line(tag, 40)!r}.",
-        hint=f"It has: {', '.join(labels[:20])}." if labels else "It has no GGUF files: leave the tag out.",
+        hint=f"It has: {', '.join([*labels[:20], *_also(repository)])}."
+        if labels
+        else "It has no GGUF files: leave the tag out.",
     )
+
+
+def _also(repository: HubRepository) -> list[str]:
+    """Return the tag of what a repository has besides GGUF files."""
+    return [_SAFETENSORS] if any(file.path.endswith(".safetensors") for file in repository.files) else []
 
 
 def _label(path: PurePosixPath) -> str | None:
