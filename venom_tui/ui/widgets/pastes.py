@@ -1,12 +1,14 @@
-"""Long pastes of a prompt: the field shows a token for each, the text itself is kept beside.
+"""Long texts of a prompt: the field shows a token for each, the text itself is kept beside.
 
 A text field of 200 KB takes up to half a second for a key. So what is long is held here, and what the field shows of it
-is one short token, which is expanded again wherever the prompt's text is meant.
+is one short token, which is expanded again wherever the prompt's text is meant. A paste may be anybody's text; what the
+user wrote in the editor is the user's own: only that can name files.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from venom_tui.ui.text import size
 
@@ -14,6 +16,8 @@ LONGEST = 4_000
 """Characters of a paste that the field shows as they are."""
 MOST_LINES = 40
 """Lines of one."""
+_REMEMBERED = 8
+"""Prompts of which it is known how the field showed them."""
 
 
 class Pastes:
@@ -21,20 +25,37 @@ class Pastes:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._own: set[str] = set()
+        """Tokens of texts that the user wrote."""
+        self._former: dict[str, tuple[str, dict[str, str], set[str]]] = {}
+        """What was written -> what the field showed of it, and the texts and tokens of that."""
 
-    def hold(self, text: str) -> str:
-        """Return what the field shows of a pasted text: a token for it where it is long, else the text."""
+    def hold(self, text: str, *, own: bool = False) -> str:
+        """Return what the field shows of a text: a token for it where it is long, else the text.
+
+        `own`: the user wrote it, in the editor.
+        """
         lines = text.count("\n") + 1
         if len(text) <= LONGEST and lines <= MOST_LINES:
             return text
         told = f"{lines:,} lines, " if lines > 1 else ""
-        token = f"[pasted {len(self._texts) + 1}: {told}{size(len(text.encode('utf-8', 'replace')))}]"
+        kind = "written" if own else "pasted"
+        token = f"[{kind} {len(self._texts) + 1}: {told}{size(len(text.encode('utf-8', 'replace')))}]"
         self._texts[token] = text
+        if own:
+            self._own.add(token)
         return token
 
     def expand(self, shown: str) -> str:
         """Return what the field shows with the texts in place of their tokens."""
-        tokens = [token for token in self._texts if token in shown]
+        return self._expand(shown, self._texts)
+
+    def naming(self, shown: str) -> str:
+        """Return what can name files of what the field shows: the texts that the user wrote, the others as tokens."""
+        return self._expand(shown, self._own)
+
+    def _expand(self, shown: str, which: Iterable[str]) -> str:
+        tokens = [token for token in which if token in shown]
         if not tokens:
             return shown
         # In one go: a token that is written within a pasted text is text.
@@ -51,6 +72,21 @@ class Pastes:
                 at = line.find(token, end)
         return None
 
-    def clear(self) -> None:
-        """Forget all texts."""
-        self._texts.clear()
+    def replace(self, shown: str, text: str, *, own: bool = False) -> str:
+        """Let another text be all that is held; return what the field shows of it.
+
+        What the field has `shown` until now comes back as it was when its text is put there again: a file that was
+        named beside a paste is still named there.
+        """
+        if self._texts:
+            content = self.expand(shown)
+            self._former.pop(content, None)
+            self._former[content] = shown, self._texts, self._own
+            for oldest in list(self._former)[:-_REMEMBERED]:
+                del self._former[oldest]
+        self._texts, self._own = {}, set()
+        if own or text not in self._former:
+            return self.hold(text, own=own)
+        former, texts, owned = self._former[text]
+        self._texts, self._own = dict(texts), set(owned)
+        return former

@@ -20,6 +20,7 @@ class Prompt(TextArea):
     """A text field of one to ten lines. A paste is one text however long it is; printable keys are text.
 
     `content` is what was written. `text` is what the field shows of it: a token stands there for each long paste.
+    `naming` is what of it can name files: what the field shows, and what was written in the editor, but no long paste.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -76,10 +77,14 @@ class Prompt(TextArea):
         """What is written, long pastes and all."""
         return self._pastes.expand(self.text)
 
-    def put(self, text: str) -> None:
-        """Replace the text and go to its end."""
-        self._pastes.clear()
-        self.text = self._pastes.hold(text)
+    @property
+    def naming(self) -> str:
+        """What can name files of what is written: a long paste stays a token, since nobody saw what it names."""
+        return self._pastes.naming(self.text)
+
+    def put(self, text: str, *, own: bool = False) -> None:
+        """Replace the text and go to its end. `own`: all of it was written by the user, in the editor."""
+        self.text = self._pastes.replace(self.text, text, own=own)
         self.move_cursor(self.document.end)
 
     @property

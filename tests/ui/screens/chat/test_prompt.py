@@ -107,6 +107,55 @@ async def test_files_go_along_and_are_told_with_their_size(chat: OpenChat, folde
         await shown.until(lambda: "no such file" not in shown.text)
 
 
+async def test_a_long_paste_names_no_files(chat: OpenChat, folder: Path) -> None:
+    fake = plain("tiny")
+    secret = folder / "secret.txt"
+    secret.write_text("the password")
+    pasted = "a line\n" * 60 + f"@{secret}\nand @notes.txt"
+    async with serving(fake) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await paste(shown, pasted)
+        assert shown.prompt.text == f"[pasted 1: 62 lines, {len(pasted)} B]"
+        await shown.press("enter")
+        (prompt, _) = await shown.answered()
+        assert (prompt.content, prompt.attachments) == (pasted, ())
+        assert fake.chats[0]["messages"][-1]["content"] == pasted
+
+        await shown.type("see @notes.txt ")
+        await paste(shown, pasted)
+        await shown.until_text("@ notes.txt text 2 KiB")
+        assert "secret.txt" not in shown.line("@ notes.txt")
+        await shown.press("enter")
+        prompt = (await shown.answered(2))[2]
+        assert [one.name for one in prompt.attachments] == ["notes.txt"]
+        await shown.press("up")
+        await shown.until_text("@ notes.txt text 2 KiB")
+        assert shown.prompt.text.startswith("see @notes.txt [pasted 1: "), "it comes back as it was"
+
+
+async def test_what_is_written_in_the_editor_names_files_and_that_is_told(
+    chat: OpenChat, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = "a line\n" * 60 + "@notes.txt"
+
+    async def edit_text(text: str) -> str:
+        return text or written
+
+    async with serving(plain("tiny")) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        monkeypatch.setattr(shown.app, "edit_text", edit_text)
+        await paste(shown, written)
+        await shown.press("alt+e")
+        await shown.until(lambda: not [worker for worker in shown.app.workers if worker.group == "editor"])
+        assert shown.prompt.naming == shown.prompt.text, "what was only looked at there is still a paste"
+        shown.prompt.put("")
+        await shown.press("alt+e")
+        await shown.until_text("@ notes.txt text 2 KiB")
+        await shown.press("alt+x")
+        assert "What you wrote in the editor names it" in shown.notices[-1]
+        await shown.press("enter")
+        (prompt, _) = await shown.answered()
+        assert (prompt.content, [one.name for one in prompt.attachments]) == (written, ["notes.txt"])
+
+
 async def test_a_file_goes_along_with_a_prompt_that_is_sent_before_the_core_is_open(
     chat: OpenChat, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

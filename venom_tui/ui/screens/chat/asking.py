@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from venom_tui.core.types.model import ModelInfo
     from venom_tui.ui.screens.chat.conversation import Conversation, Visit
 
-    Attach = Callable[[str], Awaitable[Sequence[Attachment]]]
+    Attach = Callable[[], Awaitable[Sequence[Attachment]]]
 
 
 class Asking:
@@ -70,7 +70,7 @@ class Asking:
         try:
             async with self._in_order:
                 await self._conversation.ready()  # what the prompt names is read by the core
-                request_id = await self._send(visit, text, await attach(text), model)
+                request_id = await self._send(visit, text, await attach(), model)
         finally:
             visit.sending -= 1
         # The store took the draft for what was sent; what was typed since is the next one.

@@ -51,24 +51,24 @@ class PromptVerbs(ChatBase):
             taken = self._run_command(*command)
             go_on()
             return taken
-        visit = self.conversation.asking.take_prompt()
+        visit, naming = self.conversation.asking.take_prompt(), self.prompt.naming
         self.prompt.remember(text)
         self.hide_card()
-        start(self, lambda: self._send(visit, text), group="send")
+        start(self, lambda: self._send(visit, text, naming), group="send")
         return True
 
-    async def _send(self, visit: Visit, text: str) -> None:
+    async def _send(self, visit: Visit, text: str, naming: str) -> None:
         try:
-            await self.conversation.asking.send(visit, text, self._read, self.host.switching_to)
+            await self.conversation.asking.send(visit, text, lambda: self._read(naming), self.host.switching_to)
         except VenomError as failure:
             self.conversation.give_back(visit, text)
             self.complain(failure)
 
-    async def _read(self, text: str) -> Sequence[Attachment]:
+    async def _read(self, naming: str) -> Sequence[Attachment]:
         """Read the files that a prompt names."""
-        if "@" not in text or self.core is None:
+        if "@" not in naming or self.core is None:
             return ()
-        attachments, missing = await self._attached(self.core).read(text)
+        attachments, missing = await self._attached(self.core).read(naming)
         if missing:
             from venom_tui.core.sanitize import sanitize_line
 
@@ -110,16 +110,17 @@ class PromptVerbs(ChatBase):
         prompt = self.prompt
         self.conversation.draft(prompt.content)
         self.completer.changed()
-        if "@" in prompt.text:
-            start(self, lambda: self._look_at_files(prompt.text), group="files", exclusive=True)
+        naming = prompt.naming
+        if "@" in naming:
+            start(self, lambda: self._look_at_files(naming), group="files", exclusive=True)
         elif self._seen:
             self._show_files(())
 
-    async def _look_at_files(self, text: str) -> None:
+    async def _look_at_files(self, naming: str) -> None:
         await asyncio.sleep(_LOOK_AFTER_S)
         if self.core is not None:
-            seen = await self._attached(self.core).look(text)
-            if self.prompt.text == text:
+            seen = await self._attached(self.core).look(naming)
+            if self.prompt.naming == naming:
                 self._show_files(seen)
 
     def _show_files(self, seen: Sequence[Seen]) -> None:
@@ -151,7 +152,9 @@ class PromptVerbs(ChatBase):
         prompt = self.prompt
         without = without_last(prompt.text)
         if without == prompt.text:
-            self.say("No file is attached: @path attaches one.")
+            within = without_last(prompt.naming) != prompt.naming
+            edits = f"What you wrote in the editor names it: {self.key_of('chat.edit')} goes back there."
+            self.say(edits if within else "No file is attached: @path attaches one.")
             return
         prompt.replace(without, (0, 0), prompt.document.end, maintain_selection_offset=False)
 
@@ -171,9 +174,10 @@ class PromptVerbs(ChatBase):
         start(self, lambda: self._edit(), group="editor", exclusive=True)
 
     async def _edit(self) -> None:
-        text = await self.host.edit_text(self.prompt.content)
-        if text is not None:
-            self.prompt.put(text)
+        before = self.prompt.content
+        text = await self.host.edit_text(before)
+        if text is not None and text != before:  # what was only looked at stays what it was: a paste
+            self.prompt.put(text, own=True)
 
     async def load_history(self, core: Core, offered: Sequence[str]) -> None:
         """Let up and down go through what was asked in all sessions; `offered` comes last."""
