@@ -138,6 +138,39 @@ async def test_a_backup_is_not_overwritten(folder: Path) -> None:
     assert backup.read_text() == "the first try"
 
 
+async def test_backups_go_with_what_is_deleted(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    async with open_store(folder) as store:
+        (backup,) = folder.glob("venom.db.before-format-*")
+        assert b"cassowary" in backup.read_bytes()
+        blank = await store.sessions.create()
+        await store.sessions.delete(blank.id)
+        assert backup.exists(), "a session that nobody wrote into stands in no backup"
+        (session,) = await store.sessions.list()
+        await store.sessions.delete(session.id)
+    assert not any(b"cassowary" in file.read_bytes() for file in folder.iterdir())
+
+
+async def test_backups_go_with_what_has_expired(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    async with open_store(folder) as store:
+        await store.sessions.expire(sessions_days=0, traces_days=1)
+        assert list(folder.glob("venom.db.before-format-*"))
+        store.clock.forward(days=100_000)
+        await store.sessions.expire(sessions_days=1, traces_days=0)
+        assert await store.sessions.list() == []
+    assert not list(folder.glob("venom.db.before-format-*"))
+
+
+async def test_a_backup_that_cannot_be_removed_keeps_no_session(folder: Path) -> None:
+    make_format_1(folder / "venom.db")
+    (folder / "venom.db.before-format-9").mkdir(parents=True)
+    async with open_store(folder) as store:
+        (session,) = await store.sessions.list()
+        await store.sessions.delete(session.id)
+        assert await store.sessions.list() == []
+
+
 def test_two_processes_migrate_at_once(folder: Path) -> None:
     make_format_1(folder / "venom.db")
     calls: list[int] = []

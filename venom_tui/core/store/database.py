@@ -19,7 +19,7 @@ import aiosqlite
 from venom_tui.core.errors import StoreError
 from venom_tui.core.store.failures import code_of, is_damage, store_error
 from venom_tui.core.store.migrations import MIGRATIONS, Migration
-from venom_tui.core.store.opening import BUSY_TIMEOUT_S, Opened, mark_suspect, open_file
+from venom_tui.core.store.opening import BUSY_TIMEOUT_S, Opened, mark_suspect, open_file, remove_backups
 
 T = TypeVar("T")
 Work = Callable[[aiosqlite.Connection], Awaitable[T]]
@@ -142,8 +142,16 @@ class Database:
         before, self._version = self._version, int(rows[0][0])
         return before is not None and before != self._version
 
-    async def forget_deleted(self) -> None:
-        """Take what was deleted out of the -wal too; while another process reads, a later checkpoint does it."""
+    async def forget_deleted(self, *, backups: bool = True) -> None:
+        """Take what was deleted out of the -wal too; while another process reads, a later checkpoint does it.
+
+        With `backups` the copies that migrations have left are removed: what was deleted may stand in them.
+        """
+        if backups:
+            try:
+                await asyncio.to_thread(remove_backups, self.path)
+            except OSError as error:
+                _log.warning("a backup of the database was not removed: %s", error)
         if not self.network_file_system:
             await self._queued(self._checkpoint)
 

@@ -5,6 +5,7 @@ All of this blocks, so it runs in a thread.
 
 from __future__ import annotations
 
+import glob
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from venom_tui.core.store.migrations import Migration, migrate, rebuild_index, v
 
 BUSY_TIMEOUT_S = 10.0
 """How long SQLite waits for another process that writes."""
+
+_BEFORE = ".before-format-"
+"""Between the name of the database and the format before which a copy of it was made."""
 
 _CHECKED_BYTES = 16 * 1024 * 1024
 """Up to this size a database is checked at each start (some 50 ms)."""
@@ -145,9 +149,20 @@ def _look_for_damage(db: sqlite3.Connection, path: Path) -> None:
         raise damage(found)
 
 
+def remove_backups(path: Path) -> None:
+    """Remove the copies that were made before the format changed: they hold what is deleted from the database.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    for backup in path.parent.glob(f"{glob.escape(path.name)}{_BEFORE}*"):
+        if backup.name.rpartition("-")[2].isdecimal():  # one that is being made has another name
+            backup.unlink(missing_ok=True)
+
+
 def _backup(db: sqlite3.Connection, path: Path, version: int) -> None:
     """Copy the database as it is before its format changes; one that is there is of an earlier, failed try: kept."""
-    target = path.with_name(f"{path.name}.before-format-{version + 1}")
+    target = path.with_name(f"{path.name}{_BEFORE}{version + 1}")
     if target.exists():
         return
     part = target.with_name(f"{target.name}.part")

@@ -133,7 +133,7 @@ class SessionStore:
         self._changed(session.id)
 
     async def delete(self, session_id: str) -> None:
-        """Delete a session with all that belongs to it; nothing of it is left in the files."""
+        """Delete a session with all that belongs to it; nothing of it is left in the files, nor in their backups."""
         session = await self.get(session_id)
         if session.temporary:
             self._temporary.delete(session.id)
@@ -141,7 +141,8 @@ class SessionStore:
         else:
             self._drafts.drop(session.id)
             await self._database.write(lambda db: message_table.delete_sessions(db, [session.id]))
-            await self._database.forget_deleted()
+            holds_words = bool(session.message_count or session.draft or session.title or session.system)
+            await self._database.forget_deleted(backups=holds_words)
         self._changed(session.id)
 
     def set_draft(self, session_id: str, text: str) -> None:
