@@ -75,6 +75,17 @@ def keys() -> str:
     return "\n" + "\n\n".join(parts) + "\n\n"
 
 
+def prompt() -> str:
+    """Return the table of the commands that are written in the prompt."""
+    from venom_tui.ui.screens.chat.slash import COMMANDS
+
+    lines = ["", "| command | does |", "|---|---|"]
+    for name, command in COMMANDS.items():
+        written = f"/{name} {command.usage}".rstrip().replace("|", "\\|")
+        lines.append(f"| `{written}` | {command.meaning} |")
+    return "\n".join(lines) + "\n\n"
+
+
 def commands() -> str:
     """Return a section for each command, with what click says of it."""
     import click
@@ -117,7 +128,13 @@ def _classes(package: str) -> Iterator[type]:
         yield from (member for _, member in members if member.__module__ == module.name)
 
 
-MAKERS: dict[str, Callable[[], str]] = {"settings": settings, "keys": keys, "commands": commands, "codes": codes}
+MAKERS: dict[str, Callable[[], str]] = {
+    "settings": settings,
+    "keys": keys,
+    "prompt": prompt,
+    "commands": commands,
+    "codes": codes,
+}
 
 
 def main() -> int:

@@ -12,6 +12,7 @@ from textual.dom import DOMNode
 
 from venom_tui.ui.dialogs.help import room_title
 from venom_tui.ui.dialogs.picker import Choice, Picker
+from venom_tui.ui.screens.section import SectionScreen, WrittenCommand
 from venom_tui.ui.terminal.screen import is_there
 from venom_tui.ui.theme import NAMES
 from venom_tui.ui.widgets.columns import Column
@@ -36,7 +37,10 @@ _MOVES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Something that can be done: its words, its key, and the action with the node that has it."""
+    """Something that can be done: its words, its key, and the action with the node that has it.
+
+    `written` is how it is told in the prompt, where that can be done, too.
+    """
 
     key: str
     words: str
@@ -44,6 +48,7 @@ class Command:
     keys: str
     action: str
     node: DOMNode
+    written: str = ""
 
 
 class _Palette(Picker):
@@ -74,7 +79,7 @@ def find_command(app: VenomApp) -> None:
                 Content.styled(command.where, "$text-muted"),
                 Content.styled(command.keys, "bold"),
             ),
-            f"{command.words} {command.where} {command.keys}".lower(),
+            f"{command.words} {command.where} {command.keys} {command.written}".lower(),
         )
         for command in commands.values()
     ]
@@ -113,6 +118,7 @@ def binding_ids(app: VenomApp) -> Collection[str]:
 
 
 def _commands(app: VenomApp) -> Iterator[Command]:
+    written = {_bare(one.action or one.name): one for one in _written(app)}
     seen: set[str] = set()
     for active in app.screen.active_bindings.values():
         binding = active.binding
@@ -121,9 +127,25 @@ def _commands(app: VenomApp) -> Iterator[Command]:
         seen.add(binding.action)
         words = binding.tooltip or binding.description
         keys = app.get_key_display(binding)
-        yield Command(binding.id, words, room_title(binding.id), keys, binding.action, active.node)
+        same = written.pop(_bare(binding.action), None)
+        spoken = "" if same is None else same.written
+        yield Command(binding.id, words, room_title(binding.id), keys, binding.action, active.node, spoken)
+    for one in written.values():
+        words = one.meaning[:1].upper() + one.meaning[1:]
+        action = f"write_command('{one.name}')"
+        yield Command(f"/{one.name}", words, room_title("prompt."), f"/{one.name}", action, app.screen, one.written)
     for name in NAMES:
         yield Command(f"theme {name}", f"Colours: {name}", "Settings", "", f"app.theme('{name}')", app)
+
+
+def _written(app: VenomApp) -> Sequence[WrittenCommand]:
+    screen = app.screen
+    return screen.written_commands() if isinstance(screen, SectionScreen) else ()
+
+
+def _bare(action: str) -> str:
+    """Return an action without the node that has it."""
+    return action.removeprefix("screen.").removeprefix("app.")
 
 
 def _is_left_out(binding_id: str) -> bool:

@@ -303,7 +303,9 @@ class VenomApp(ColouredApp, inherit_bindings=False):
         if isinstance(self.screen, HelpScreen):
             self.screen.dismiss(None)
         else:
-            self.push_screen(HelpScreen(self.screen))
+            below = self.screen
+            written = below.written_commands() if isinstance(below, SectionScreen) else ()
+            self.push_screen(HelpScreen(below, [(one.written, one.meaning) for one in written]))
 
     def action_command_palette(self) -> None:
         """Find a command by its name."""

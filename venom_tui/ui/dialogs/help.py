@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -25,15 +25,17 @@ INTRODUCTION = (
 
 
 class HelpScreen(Dialog[None]):
-    """Lists the bindings that were active when it was opened."""
+    """Lists the bindings that were active when it was opened, and what can be written in the prompt."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "no", "close", id="help.close", tooltip="Close the help"),
     ]
 
-    def __init__(self, below: Screen[object]) -> None:
+    def __init__(self, below: Screen[object], written: Sequence[tuple[str, str]] = ()) -> None:
+        """`written` are the commands of the prompt and what they do."""
         super().__init__("Keys")
         self._groups = _groups(below)
+        self._written = written
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the list of keys."""
@@ -41,16 +43,23 @@ class HelpScreen(Dialog[None]):
             yield Static(Content(INTRODUCTION))
             for title, bindings in self._groups:
                 yield Static(Content.assemble("\n", (title, "bold $accent")))
-                yield KeyTable(bindings)
+                yield KeyTable([self._row(same) for same in bindings])
+            if self._written:
+                yield Static(Content.assemble("\n", ("Commands of the prompt", "bold $accent")))
+                yield KeyTable([(line, meaning[:1].upper() + meaning[1:], "") for line, meaning in self._written])
             yield Static(Content('\nAny key can be changed: keymap.toml in the configuration folder, "id" = "keys".'))
+
+    def _row(self, same: Sequence[Binding]) -> tuple[str, str, str]:
+        keys = " ".join(dict.fromkeys(self.app.get_key_display(binding) for binding in same))
+        return keys, same[0].tooltip or same[0].description, same[0].id or ""
 
 
 class KeyTable(Static):
     """One line a command: its keys, what it does, and where there is room the id that a keymap needs."""
 
-    def __init__(self, commands: list[list[Binding]]) -> None:
+    def __init__(self, rows: Sequence[tuple[str, str, str]]) -> None:
         super().__init__()
-        self._commands = commands
+        self._rows = rows
 
     def on_resize(self) -> None:
         """Lay the columns out in the width that there is."""
@@ -60,10 +69,9 @@ class KeyTable(Static):
         shows_id = width >= _KEYS_WIDTH + _ID_WIDTH + 40
         room = max(10, width - _KEYS_WIDTH - (_ID_WIDTH if shows_id else 0) - 1)
         lines: list[Content] = []
-        for same in self._commands:
-            keys = " ".join(dict.fromkeys(self.app.get_key_display(binding) for binding in same))
-            words = textwrap.wrap(same[0].tooltip or same[0].description, room) or [""]
-            name = (same[0].id or "", "$text-muted") if shows_id else ""
+        for keys, meaning, binding_id in self._rows:
+            words = textwrap.wrap(meaning, room) or [""]
+            name = (binding_id, "$text-muted") if shows_id else ""
             long = len(keys) > _KEYS_WIDTH - 2
             if long:  # on a line of its own
                 lines.append(Content.styled(f" {keys}", "bold"))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar, cast
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -20,6 +20,22 @@ if TYPE_CHECKING:
     from venom_tui.core.events import Event
     from venom_tui.ui.bridge import CoreHost
     from venom_tui.ui.widgets.header import HeaderState
+
+
+class WrittenCommand(NamedTuple):
+    """A command that is written in a prompt: `/name` and what it takes."""
+
+    name: str
+    usage: str
+    """What is written behind the name; "" where it takes nothing."""
+    meaning: str
+    action: str
+    """The same as an action of the screen or the application; "" where there is none."""
+
+    @property
+    def written(self) -> str:
+        """How it is written."""
+        return f"/{self.name} {self.usage}".rstrip()
 
 
 class SectionScreen(TerminalScreen[None]):
@@ -76,6 +92,10 @@ class SectionScreen(TerminalScreen[None]):
 
     def shown(self) -> None:
         """Take notice that this section came to the front."""
+
+    def written_commands(self) -> Sequence[WrittenCommand]:
+        """Return what can be told to the program in this section's prompt; `action_write_command` is told the name."""
+        return ()
 
     def set_header(self, state: HeaderState) -> None:
         """Show the header's state."""

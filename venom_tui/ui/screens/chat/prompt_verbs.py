@@ -14,6 +14,7 @@ from venom_tui.core.errors import VenomError
 from venom_tui.ui.screens.chat.base import ChatBase
 from venom_tui.ui.screens.chat.prompt_rule import PromptRule
 from venom_tui.ui.screens.chat.slash import COMMANDS, parse, similar
+from venom_tui.ui.screens.section import WrittenCommand
 from venom_tui.ui.widgets.line import Line
 from venom_tui.ui.widgets.prompt import Prompt
 from venom_tui.ui.workers import start
@@ -86,6 +87,21 @@ class PromptVerbs(ChatBase):
     _looks: Attached | None = None
 
     # ------------------------------------------------------------------ commands
+
+    def written_commands(self) -> Sequence[WrittenCommand]:
+        """Return the commands of the prompt."""
+        return [WrittenCommand(name, one.usage, one.meaning, one.action) for name, one in COMMANDS.items()]
+
+    def action_write_command(self, name: str) -> None:
+        """Do a command that takes nothing; one that takes something is begun in the prompt."""
+        usage = COMMANDS[name].usage
+        if not usage or (usage.startswith("[") and self.prompt.text.strip()):
+            self._run_command(name, "")
+        elif self.prompt.text.strip():
+            self.say("Send or clear the prompt first: it would be overwritten.")
+        else:
+            self.set_focus(self.prompt)
+            self.prompt.put(f"/{name} ")
 
     def _run_command(self, name: str, argument: str) -> bool:
         command = COMMANDS.get(name)
