@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -44,6 +45,27 @@ def test_what_is_not_known_is_not_said(snapshot: GuardSnapshot | None) -> None:
     assert "No model is loaded" in text
     assert "0.0" not in text
     assert "Too large" not in text
+
+
+@pytest.mark.parametrize(
+    ("others", "told"),
+    [
+        ((), "Which models are loaded is not known: box, ollama did not tell."),
+        (
+            (model("tiny", loaded=True),),
+            "Loaded: `tiny`. What else is loaded is not known: box, ollama did not tell.",
+        ),
+    ],
+)
+def test_what_no_runtime_told_is_not_denied(others: tuple[ModelInfo, ...], told: str) -> None:
+    silent = [
+        replace(model(name, loaded=None, size_bytes=100 * GIB), runtime=runtime)
+        for name, runtime in (("a", "ollama"), ("b", "ollama"), ("c", "box"))
+    ]
+    text = status_answer(ACTIVE, [*silent, *others], GuardSnapshot(NOW, host(16 * GIB)))
+    assert told in text
+    assert "No model is loaded" not in text
+    assert "Too large" not in text, "what may be loaded already is not told to be too large"
 
 
 def test_why_there_is_no_gpu() -> None:

@@ -93,10 +93,10 @@ async def test_a_prompt_at_the_moment_of_closing(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("text", "intent", "says"),
     [
-        ("help", "help", "F1 shows every key"),
-        ("what can you do?", "help", "F1 shows every key"),
+        ("help", "help", "`/help` shows every key"),
+        ("what can you do?", "help", "`/help` shows every key"),
         ("status", "infra", "Answering: **`tiny`**"),
-        ("quit", "quit", "ctrl+q"),
+        ("quit", "quit", "`/quit` quits"),
         ("what time is it?", "time", "on this machine"),
     ],
 )

@@ -10,15 +10,17 @@ from venom_tui.core.types.model import ActiveModel, ModelInfo
 
 _GIB = 1024**3
 
+# Any key can be changed by a front end's user: only what is written holds everywhere.
 HELP = """\
-Type a prompt and press enter; the active model answers. Esc stops the answer and keeps what came.
+Type a prompt and send it; the active model answers. An answer that is stopped keeps what came.
 
-- F1 shows every key, F2 to F5 change the section, ctrl+p finds any command.
-- ctrl+o picks another model, ctrl+n begins a new session, ctrl+f searches all of them.
-- Any GGUF file in the models folder can be picked; the Catalog shows them.
+- `/help` shows every key as it is set, as F1 does where it was not changed; the line below names the most used ones.
+- A line that begins with `/` is a command: `/model` picks another model, `/new` begins a session, `/find` searches
+  all of them. The help and the command palette list the others.
+- The line at the top names the sections; any GGUF file in the models folder can be picked in the Catalog.
 - From the shell: `venom-tui chat "…"`, `venom-tui models list`, `venom-tui doctor`."""
 
-QUIT = "ctrl+q quits venom-tui, and so does ctrl+c twice. Everything is saved already."
+QUIT = "`/quit` quits venom-tui; `/help` names the keys that do. Everything is saved already."
 
 
 def time_answer(now: datetime) -> str:
@@ -33,9 +35,7 @@ def status_answer(active: ActiveModel | None, models: Sequence[ModelInfo], guard
         lines.append("No model is here: put a GGUF file into the models folder and pick it in the Catalog.")
     else:
         lines.append(f"Answering: **{_code(active.name)}** of the {active.runtime} runtime, {active.reason}.")
-    loaded = [model for model in models if model.loaded]
-    names = ", ".join(_code(model.name) for model in loaded)
-    lines.append(f"Loaded: {names}." if loaded else "No model is loaded; the first prompt loads the one that answers.")
+    lines.append(_loaded(models))
     if guard is not None:
         host = guard.host
         if host.ram_available_bytes is not None and host.ram_total_bytes is not None:
@@ -50,10 +50,21 @@ def status_answer(active: ActiveModel | None, models: Sequence[ModelInfo], guard
     return "\n\n".join(lines)
 
 
+def _loaded(models: Sequence[ModelInfo]) -> str:
+    """Say which models are loaded, and of which runtimes that is not known."""
+    names = ", ".join(_code(model.name) for model in models if model.loaded)
+    silent = ", ".join(sorted({model.runtime for model in models if model.loaded is None}))
+    if not silent:
+        return f"Loaded: {names}." if names else "No model is loaded; the first prompt loads the one that answers."
+    if names:
+        return f"Loaded: {names}. What else is loaded is not known: {silent} did not tell."
+    return f"Which models are loaded is not known: {silent} did not tell."
+
+
 def _fitting(models: Sequence[ModelInfo], guard: GuardSnapshot) -> list[str]:
     """Name the models whose file is larger than what is free; the KV cache comes on top, so "fits" would be a guess."""
     free = (guard.host.ram_available_bytes or 0) + sum(gpu.memory_free_bytes or 0 for gpu in guard.gpus)
-    too_large = [m for m in models if not m.loaded and m.size_bytes is not None and m.size_bytes > free]
+    too_large = [m for m in models if m.loaded is False and m.size_bytes is not None and m.size_bytes > free]
     if not free or not too_large:
         return []
     names = ", ".join(f"{_code(m.name)} ({_gib(m.size_bytes or 0)} GiB)" for m in too_large)

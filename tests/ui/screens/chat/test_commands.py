@@ -8,6 +8,7 @@ from tests.openai import plain
 from tests.servers import serving
 from tests.ui.screens.chat.conftest import OpenChat
 from tests.ui.screens.chat.support import Chat
+from venom_tui.core.chat.self_answers import HELP, QUIT
 from venom_tui.ui.dialogs.help import KeyTable
 from venom_tui.ui.dialogs.picker import Picker
 from venom_tui.ui.screens.chat.slash import COMMANDS
@@ -78,3 +79,9 @@ async def test_what_is_written_is_not_overwritten(chat: OpenChat) -> None:
         await shown.until_text("leave it as it is")
         await shown.press("escape")
         await shown.until(lambda: shown.prompt.text == "a draft" and shown.prompt.has_focus)
+
+
+def test_what_venom_tui_answers_of_itself_names_commands_that_are_there_and_no_keys_that_may_be_changed() -> None:
+    for text in (HELP, QUIT):
+        assert not re.search(r"ctrl\+|F[2-9]|\^[a-z]|Esc", text)
+        assert all(name in COMMANDS for name in re.findall(r"`/(\w+)`", text))
