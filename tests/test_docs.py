@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from scripts import docs
+from venom_tui.ui.app.bindings import APP_BINDINGS
+from venom_tui.ui.app.copying import FILE_NAME
+from venom_tui.ui.terminal.clipboard import TERMINAL_LIMIT_BYTES
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
@@ -51,3 +54,11 @@ def test_every_dependency_is_explained() -> None:
     explained = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
     for name in re.findall(r'"([a-z0-9-]+)', block):
         assert f"`{name}" in explained
+
+
+def test_what_is_said_of_copying_and_the_mouse_is_so() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    assert f"{TERMINAL_LIMIT_BYTES:,} bytes" in text
+    assert f"`{FILE_NAME}`" in text
+    (key,) = [binding.key for binding in APP_BINDINGS if binding.id == "app.mouse"]
+    assert f"{key.upper()} leaves the mouse to the terminal" in text
