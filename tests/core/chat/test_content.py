@@ -91,7 +91,9 @@ async def test_an_image_to_a_model_that_cannot_see(core: Core, answering: Answer
     # The chat is not lost for that: what was shown to another model is left out, and said.
     events = await turn(core, await core.chat.send(session.id, "Never mind."))
     assert sent(server.asked[0]) == [("user", "Never mind.")]
-    assert notices(events) == ["tiny cannot see images: those of earlier messages are left out."]
+    told = "tiny cannot see images: those of earlier messages are left out."
+    assert notices(events) == [told]
+    assert [message.notices for message in await core.sessions.messages(session.id)] == [(), (), (), (told,)]
 
 
 async def test_earlier_images_keep_their_names(core: Core, answering: Answering) -> None:

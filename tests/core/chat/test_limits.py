@@ -12,7 +12,7 @@ from tests.servers import DONE, answer, head, piece, sends
 from venom_tui.core.chat.limits import notices
 from venom_tui.core.core import Core
 from venom_tui.core.types.request import ChatMessage, ChatRequest
-from venom_tui.core.types.session import MessageState, SessionOptions, Usage
+from venom_tui.core.types.session import MessageState, Overflow, SessionOptions, Usage
 from venom_tui.core.types.turn import TurnEvent, TurnNotice
 
 from .conftest import Answering
@@ -95,8 +95,11 @@ async def test_an_overflow_has_its_numbers(tmp_path: Path) -> None:
         assert (last.error_code, last.prompt_tokens, last.context_length) == ("context_overflow", 2010, 512)
         assert "it has 2,010 tokens, the context 512" in last.error
         assert last.message.state is MessageState.FAILED
+        (_, stored) = await core.sessions.messages(session.id)
+        assert stored.overflow == Overflow(2010, 512, said)
         last = await ended(core, await core.chat.regenerate(session.id))
         assert (last.message.content, last.prompt_tokens, last.context_length) == ("yes", 9, 512)
+        assert last.message.overflow is None
         assert [m.content for m in await core.sessions.messages(session.id)] == ["hello", "yes"]
 
 

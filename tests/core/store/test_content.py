@@ -11,7 +11,7 @@ import pytest
 from venom_tui.core.errors import NotFound, SessionNotFound, UsageError
 from venom_tui.core.store.export import parse_json
 from venom_tui.core.types.content import Attachment, AttachmentKind, ToolCall
-from venom_tui.core.types.session import MessageState, SessionOptions
+from venom_tui.core.types.session import MessageState, Overflow, SessionOptions
 
 from .support import Store, dead_owner, ended, open_store
 
@@ -108,6 +108,15 @@ async def test_calls_are_kept(store: Store, temporary: bool) -> None:
     session = await store.sessions.create(temporary=temporary)
     _, answer = await store.sessions.begin_turn(session.id, "weather?", request_id="r")
     done = ended(answer, "", tool_calls=CALLS, finish_reason="tool_calls")
+    await store.sessions.finish(done, None)
+    assert (await store.sessions.messages(session.id))[1] == done
+
+
+async def test_what_was_told_of_an_answer_is_kept(store: Store, temporary: bool) -> None:
+    session = await store.sessions.create(temporary=temporary)
+    _, answer = await store.sessions.begin_turn(session.id, "much", request_id="r")
+    told = ("box does not know top_k: left out.", "5 older messages were left out “é”.")
+    done = ended(answer, "", MessageState.FAILED, notices=told, overflow=Overflow(900, None, "too long"))
     await store.sessions.finish(done, None)
     assert (await store.sessions.messages(session.id))[1] == done
 

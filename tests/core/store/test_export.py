@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from venom_tui.core.errors import UsageError
 from venom_tui.core.store.export import export_text, parse_json, write_new
 from venom_tui.core.types.content import Attachment, AttachmentKind, ToolCall
-from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions, Timings, Usage
+from venom_tui.core.types.session import Message, MessageState, Overflow, Role, Session, SessionOptions, Timings, Usage
 
 NOW = datetime(2026, 3, 1, 12, 30, 5, 123456, tzinfo=UTC)
 OPTIONS = SessionOptions(8192, "high", '{"type": "object"}', leave_out_oldest=True)
@@ -49,14 +49,19 @@ MESSAGES = [
     ),
     replace(message(4, Role.ASSISTANT, "```c\nint main(", MessageState.INTERRUPTED), model="tiny"),
     message(5, Role.PROGRAM, "F1 is help"),
-    replace(message(6, Role.ASSISTANT, "", MessageState.FAILED), error="The server is gone."),
+    replace(
+        message(6, Role.ASSISTANT, "", MessageState.FAILED),
+        error="The server is gone.",
+        notices=("box does not know top_k: left out.",),
+        overflow=Overflow(900, 512, "too long"),
+    ),
 ]
 
 
 def test_json_can_be_read_back() -> None:
     text = export_text(SESSION, MESSAGES, "json")
     assert parse_json(text) == (SESSION, MESSAGES)
-    assert json.loads(text)["version"] == 2
+    assert json.loads(text)["version"] == 3
 
 
 def test_json_of_the_first_format_is_read() -> None:
@@ -64,12 +69,13 @@ def test_json_of_the_first_format_is_read() -> None:
     document["version"] = 1
     del document["session"]["options"]
     for fields in document["messages"]:
-        for name in ("attachments", "tool_calls", "chosen"):
+        for name in ("attachments", "tool_calls", "chosen", "notices", "overflow"):
             del fields[name]
         del fields["usage"]["estimated"]
     session, messages = parse_json(json.dumps(document))
     assert session == replace(SESSION, options=SessionOptions())
-    assert messages == [replace(m, attachments=(), tool_calls=(), chosen=False) for m in MESSAGES]
+    without = {"attachments": (), "tool_calls": (), "chosen": False, "notices": (), "overflow": None}
+    assert messages == [replace(m, **without) for m in MESSAGES]  # type: ignore[arg-type]  # keywords
 
 
 @given(st.text(), st.sampled_from(list(Role)), st.sampled_from(list(MessageState)))
@@ -85,7 +91,7 @@ def test_any_text_survives_json(content: str, role: Role, state: MessageState) -
         ("[]", "no exported session"),
         ("{}", "no exported session"),
         ('{"format": "something else", "version": 1}', "no exported session"),
-        ('{"format": "venom-tui session", "version": 3}', "format 3"),
+        ('{"format": "venom-tui session", "version": 4}', "format 4"),
         ('{"format": "venom-tui session", "version": 1, "session": {}, "messages": []}', "no exported session"),
         ('{"format": "venom-tui session", "version": 1, "session": 3, "messages": null}', "no exported session"),
     ],

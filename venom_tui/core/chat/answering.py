@@ -153,6 +153,7 @@ class Answering:
         self._turns.emit(turn, TurnStatus(turn.request_id, turn.session_id, sanitize_line(text)))
 
     def _tell(self, turn: Turn, text: str) -> None:
+        turn.notices = (*turn.notices, text)
         self._turns.emit(turn, TurnNotice(turn.request_id, turn.session_id, text))
 
 

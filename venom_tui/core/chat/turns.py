@@ -19,7 +19,7 @@ from venom_tui.core.errors import ContextOverflow, StoreError, UsageError, Venom
 from venom_tui.core.events import EventBus, TurnProgress
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.request import RequestTrace, Route
-from venom_tui.core.types.session import Message, MessageState
+from venom_tui.core.types.session import Message, MessageState, Overflow
 from venom_tui.core.types.turn import TurnEnded, TurnEvent
 
 _log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ class Turn:
     """Whether the store knows the turn's messages; it does not where the disk was full."""
     context_length: int | None = None
     """Tokens of context of the model that answers, where they are known."""
+    notices: tuple[str, ...] = ()
+    """What was told of the turn so far."""
     state: MessageState = MessageState.STREAMING
     """How the turn has ended, once it has."""
 
@@ -59,8 +61,9 @@ class Turn:
     def message(self, state: MessageState) -> Message:
         """Return the answer as far as it came, in its final state."""
         if self.streamed is None:
-            return replace(self.answer, state=state)
-        return replace(self.streamed.message(), state=state, usage=self.streamed.final_usage())
+            return replace(self.answer, state=state, notices=self.notices)
+        usage = self.streamed.final_usage()
+        return replace(self.streamed.message(), state=state, usage=usage, notices=self.notices)
 
     def trace(self, message: Message) -> RequestTrace | None:
         """Return what is kept of the request besides its final answer; None where it never got a route."""
@@ -186,15 +189,17 @@ class Turns:
             MessageState.INTERRUPTED: "interrupted",
             MessageState.FAILED: "error",
         }.get(state, message.finish_reason or "stop")
-        message = replace(message, error=_error_text(sentence, hint, server_message), finish_reason=reason)
+        prompt_tokens, context_length, overflow = message.usage.prompt_tokens, turn.context_length, None
+        if isinstance(error, ContextOverflow):
+            prompt_tokens, context_length = error.prompt_tokens, error.context_length or context_length
+            overflow = Overflow(prompt_tokens, context_length, server_message)
+        error_text = _error_text(sentence, hint, server_message)
+        message = replace(message, error=error_text, finish_reason=reason, overflow=overflow)
         try:
             store_error = await self._commit(turn, message)
         except Exception as defect:  # noqa: BLE001 (whoever follows the turn must hear of its end in any case)
             _log.exception("an answer could not be committed")
             store_error = f"The answer could not be saved: venom-tui made a mistake ({type(defect).__name__})."
-        prompt_tokens, context_length = message.usage.prompt_tokens, turn.context_length
-        if isinstance(error, ContextOverflow):
-            prompt_tokens, context_length = error.prompt_tokens, error.context_length or context_length
         self.emit(
             turn,
             TurnEnded(

@@ -12,13 +12,14 @@ from typing import Any
 
 from venom_tui.core.errors import UsageError
 from venom_tui.core.sanitize import sanitize_line
-from venom_tui.core.store.rows import attachment_of, options_of
+from venom_tui.core.store.rows import attachment_of, options_of, overflow_of
 from venom_tui.core.types.content import ToolCall
 from venom_tui.core.types.session import Message, MessageState, Role, Session, Timings, Usage
 
 FORMAT_NAME = "venom-tui session"
-FORMAT_VERSION = 2
-"""2: messages with attachments and calls of functions, sessions with options. What 1 had not is empty."""
+FORMAT_VERSION = 3
+"""2: messages with attachments and calls of functions, sessions with options. 3: messages with what was told of them.
+What an earlier one had not is empty."""
 FORMATS = ("md", "json")
 
 _SPEAKERS = {Role.USER: "You", Role.PROGRAM: "venom-tui", Role.SYSTEM: "System", Role.TOOL: "Tool"}
@@ -75,6 +76,8 @@ def _message(fields: dict[str, Any]) -> Message:
     fields |= {"usage": Usage(**fields["usage"]), "timings": Timings(**fields["timings"])}
     fields["attachments"] = tuple(attachment_of(one) for one in fields.get("attachments", ()))
     fields["tool_calls"] = tuple(ToolCall(**call) for call in fields.get("tool_calls", ()))
+    fields["notices"] = tuple(fields.get("notices", ()))
+    fields["overflow"] = overflow_of(fields.get("overflow"))
     return Message(**fields | {"role": Role(fields["role"]), "state": MessageState(fields["state"])})
 
 

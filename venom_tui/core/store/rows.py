@@ -12,7 +12,7 @@ import aiosqlite
 
 from venom_tui.core.types.content import Attachment, AttachmentKind, ToolCall
 from venom_tui.core.types.request import RequestTrace, Route
-from venom_tui.core.types.session import Message, MessageState, Role, Session, SessionOptions, Timings, Usage
+from venom_tui.core.types.session import Message, MessageState, Overflow, Role, Session, SessionOptions, Timings, Usage
 
 
 def time_text(moment: datetime) -> str:
@@ -76,7 +76,14 @@ def message_of(row: aiosqlite.Row, attachments: tuple[Attachment, ...] = ()) -> 
         attachments=attachments,
         tool_calls=tuple(ToolCall(**call) for call in json.loads(row["tool_calls"])),
         chosen=bool(row["chosen"]),
+        notices=tuple(measures.get("notices", ())),
+        overflow=overflow_of(measures.get("overflow")),
     )
+
+
+def overflow_of(values: Mapping[str, Any] | None) -> Overflow | None:
+    """Return stored numbers of a prompt that did not fit; None where it did."""
+    return None if values is None else Overflow(**values)
 
 
 MESSAGE_COLUMNS = (
@@ -136,8 +143,13 @@ def attachment_of(values: Mapping[str, Any] | aiosqlite.Row) -> Attachment:
 
 
 def measures_text(message: Message) -> str:
-    """Return usage and timings as they are stored."""
-    return json.dumps({"usage": asdict(message.usage), "timings": asdict(message.timings)}, separators=(",", ":"))
+    """Return usage and timings as they are stored, with what was told of the answer where there is something."""
+    measures: dict[str, Any] = {"usage": asdict(message.usage), "timings": asdict(message.timings)}
+    if message.notices:
+        measures["notices"] = message.notices
+    if message.overflow is not None:
+        measures["overflow"] = asdict(message.overflow)
+    return json.dumps(measures, ensure_ascii=False, separators=(",", ":"))
 
 
 def trace_text(trace: RequestTrace) -> str:

@@ -61,6 +61,15 @@ class Timings:
     """From the first word of the thinking to the first one of the answer, or to the end where there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Why a prompt did not fit into the context. What the server did not say is None, or ""."""
+
+    prompt_tokens: int | None = None
+    context_length: int | None = None
+    server_message: str = ""
+
+
 THINKING = ("on", "off", "low", "medium", "high")
 """Whether, or how much, a model that can thinks before it answers."""
 
@@ -129,6 +138,10 @@ class Message:
     outside text again."""
     chosen: bool = False
     """Whether the user chose it among several answers to one prompt."""
+    notices: tuple[str, ...] = ()
+    """What the user should know of how an answer came about: a parameter that was left out, a prompt that was cut."""
+    overflow: Overflow | None = None
+    """Set where an answer failed because the prompt did not fit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,35 @@ async def test_cancel_sends_nothing_and_another_try_offers_the_ways_again(chat: 
         assert len(chats(server)) == asked + 1
 
 
+async def test_what_did_not_fit_and_what_was_told_is_there_again_in_the_next_run(chat: OpenChat) -> None:
+    fake = tight()
+    async with serving(fake) as server:
+        async with chat(OLLAMA_HOST=server.url, **_OURS) as shown:
+            await overflow(shown)
+            await shown.press("down", "enter")
+            await shown.answered(3)
+            told = "older messages were left out, to fit into the context of 512 tokens."
+            await shown.until(lambda: told in shown.squeezed)
+            await shown.press("ctrl+n")
+            await shown.until(lambda: told not in shown.squeezed)
+            await shown.press("ctrl+s", "end", "enter")
+            await shown.until_text(told)
+            await shown.press("ctrl+n")
+            await shown.until(lambda: told not in shown.squeezed)
+            await overflow(shown)
+            await shown.press("escape")
+        async with chat(OLLAMA_HOST=server.url, **_OURS) as shown:
+            await shown.until_text("✕")
+            asked = len(chats(server))
+            await shown.ask("/context")
+            await shown.until_text("cancel: nothing is sent")
+            assert "The conversation takes 5,010 tokens." in shown.squeezed
+            assert "smollm2:135m has a context of 512 tokens." in shown.squeezed
+            await shown.press("enter")
+            await shown.answered(3)
+            assert chats(server)[asked:] == [(6, 8192)]
+
+
 async def test_who_writes_the_next_prompt_is_told_and_context_offers_the_same_ways(chat: OpenChat) -> None:
     fake, may_end = tight(fits=2), asyncio.Event()
     script = fake.chat

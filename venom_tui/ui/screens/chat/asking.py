@@ -37,8 +37,6 @@ class Asking:
         self._view: TurnView | None = None
         self._follower: Worker[None] | None = None
         self._followed: str | None = None
-        self.notices: dict[str, tuple[str, ...]] = {}
-        """Id of an answer -> what was told of its turn, while this program runs."""
 
     @property
     def busy(self) -> bool:
@@ -208,8 +206,6 @@ class Asking:
 
     def _ended(self, view: TurnView, event: TurnEnded) -> None:
         conversation, message = self._conversation, event.message
-        if view.notices:
-            self.notices[message.id] = view.notices
         for one in (view.user, message):
             if one is not None:
                 conversation.took(one, stored=not event.store_error)

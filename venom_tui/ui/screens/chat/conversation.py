@@ -278,7 +278,7 @@ class Conversation:
     def _entries(self, messages: Sequence[Message]) -> list[Entry]:
         # To look a key up takes longer than all the rest.
         retry_key = self.owner.key_of("chat.again")
-        return entries_of(messages, retry_key=retry_key, notices=self.asking.notices)
+        return entries_of(messages, retry_key=retry_key)
 
     def entry(self, message: Message) -> Entry:
         """Return what the transcript shows of a message."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -15,23 +15,19 @@ from venom_tui.ui.text import duration, signs, size
 from venom_tui.ui.widgets.transcript import Call, Entry
 
 DEMONSTRATION_NOTE = "demonstration model, 135M, often wrong"
-_NONE: Mapping[str, tuple[str, ...]] = {}
 
 
-def entries_of(
-    messages: Sequence[Message], *, retry_key: str = "^r", notices: Mapping[str, tuple[str, ...]] = _NONE
-) -> list[Entry]:
+def entries_of(messages: Sequence[Message], *, retry_key: str = "^r") -> list[Entry]:
     """Return the entries of messages that follow each other; several answers to one prompt are told apart.
 
     Args:
         messages: the messages, in their order.
         retry_key: the key that asks again, as it is written.
-        notices: id of an answer -> what was told of its turn.
     """
     entries: list[Entry] = []
     for group in answer_groups(messages):
         for message in group:
-            entry = entry_of(message, retry_key=retry_key, notices=notices.get(message.id, ()))
+            entry = entry_of(message, retry_key=retry_key)
             entries.append(entry if len(group) < 2 else _told_apart(entry, message, group))
     return entries
 
@@ -45,7 +41,7 @@ def answer_groups(messages: Iterable[Message]) -> Iterator[list[Message]]:
             yield from ([message] for message in found)
 
 
-def entry_of(message: Message, *, retry_key: str = "^r", notices: tuple[str, ...] = ()) -> Entry:
+def entry_of(message: Message, *, retry_key: str = "^r") -> Entry:
     """Return the entry of a message."""
     if message.role is Role.USER:
         files = tuple(f"{one.name} · {one.kind.value}, {size(one.size_bytes)}" for one in message.attachments)
@@ -60,7 +56,7 @@ def entry_of(message: Message, *, retry_key: str = "^r", notices: tuple[str, ...
         thinking=message.thinking,
         thought_s=None if message.timings.thinking_ms is None else message.timings.thinking_ms / 1000,
         calls=tuple(map(call_of, message.tool_calls)),
-        notes=(*notes(message, retry_key), *notices),
+        notes=(*notes(message, retry_key), *message.notices),
         state=message.state.value,
         error=message.error,
     )

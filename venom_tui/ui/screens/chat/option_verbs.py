@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.types.context import ContextUse
     from venom_tui.core.types.model import ActiveModel, ModelInfo
-    from venom_tui.core.types.session import SessionOptions
+    from venom_tui.core.types.session import Message, SessionOptions
     from venom_tui.core.types.turn import TurnEnded
 
 WARN_SHARE = 0.8
@@ -31,8 +31,6 @@ class OptionVerbs(ChatBase):
     """The verbs on what is chosen; the chat screen derives from this."""
 
     _use: ContextUse | None = None
-    _overflow: TurnEnded | None = None
-    """The last turn that did not fit into its context."""
 
     @property
     def blind_model(self) -> str:
@@ -153,19 +151,20 @@ class OptionVerbs(ChatBase):
     def turn_ended_here(self, event: TurnEnded) -> None:
         """Measure again; where a prompt did not fit, offer what can be done."""
         self.renew_meter()
-        if event.error_code == "context_overflow":
-            self._overflow = event
-            if self.is_current:
-                self.do(lambda: self._offer_contexts(event, unasked=True), "context")
+        if event.message.overflow is not None and self.is_current:
+            self.do(lambda: self._offer_contexts(event.message, unasked=True), "context")
 
     @property
-    def _overflowed(self) -> TurnEnded | None:
-        """The turn that did not fit, where it is the last one of the open session and is not being repeated."""
-        event, last = self._overflow, self.conversation.last_answer
-        here = event is not None and last is not None and last.id == event.message.id
-        return event if here and not self.conversation.asking.busy else None
+    def _overflowed(self) -> Message | None:
+        """The last answer of the open session where its prompt did not fit, in an earlier run too.
 
-    async def _offer_contexts(self, event: TurnEnded | None, *, unasked: bool = False) -> None:
+        While it is being repeated there is none.
+        """
+        last = self.conversation.last_answer
+        failed = last is not None and last.overflow is not None
+        return last if failed and not self.conversation.asking.busy else None
+
+    async def _offer_contexts(self, failed: Message | None, *, unasked: bool = False) -> None:
         """Offer larger contexts; after an overflow what else can be done, too.
 
         `unasked`: the end of a turn offers it; who writes the next prompt meanwhile is only told.
@@ -179,28 +178,29 @@ class OptionVerbs(ChatBase):
         if session is None:
             session = await self.conversation.ensure(self.conversation.begun())
         name = "The model" if self.active is None else self.active.name
-        if event is not None and event.message.model:
-            name = event.message.model
+        if failed is not None and failed.model:
+            name = failed.model
         use = await core.chat.context_of(session.id)
         try:
             choices = await core.chat.context_choices(session.id)
         except VenomError as failure:
             choices = ()
-            if event is None:
+            if failed is None:
                 self.complain(failure)
-        title = "The conversation does not fit" if event is not None else "Context"
+        overflow = None if failed is None else failed.overflow
+        title = "The conversation does not fit" if overflow is not None else "Context"
         if unasked and (self.prompt.content or not self.is_active):  # the next key would choose a way
             self.say("The conversation does not fit into its context. /context shows what can be done.", timeout=12)
             return
-        dialog = Choose(title, explanation(name, use, event, choices), ways(choices, event))
-        self.app.call_later(self.app.push_screen, dialog, lambda way: self._go_on(way, event))
+        dialog = Choose(title, explanation(name, use, overflow, choices), ways(choices, overflow))
+        self.app.call_later(self.app.push_screen, dialog, lambda way: self._go_on(way, again=overflow is not None))
 
-    def _go_on(self, way: str | None, event: TurnEnded | None) -> None:
+    def _go_on(self, way: str | None, *, again: bool) -> None:
         """Do what was chosen."""
         if way is None or way == "no":
             return
         asking, number = self.conversation.asking, int(way) if way.isdigit() else None
-        if event is None:
+        if not again:
             self.do(lambda: self._choose_context(number), "options")
         elif number is not None:
             self.do(lambda: asking.regenerate(context_length=number), "send")
