@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.servers import serving
 from tests.ui.screens.chat.conftest import OpenChat
 from tests.ui.screens.chat.support import Gated, words
@@ -34,6 +36,30 @@ async def test_prompts_wait_visibly_and_go_out_in_their_order(chat: OpenChat) ->
         messages = await shown.answered(3)
         assert [line for line in words(messages) if "user" in line] == ["user: one", "user: two", "user: four and more"]
         await shown.until(lambda: "wait" not in shown.text)
+
+
+async def test_files_of_a_prompt_that_is_edited_again(chat: OpenChat, tmp_path: Path) -> None:
+    slow, notes = Gated(), tmp_path / "notes.txt"
+    notes.write_text("a note")
+    text = f"see @{notes}\n" + "a line\n" * 60
+    async with serving(slow.server) as server, chat(VLLM_ENDPOINT=server.url, **_VLLM) as shown:
+        await shown.ask("one")
+        await shown.until_text("beginning 1")
+        session = shown.screen.conversation.session
+        assert session is not None
+        attached = await shown.core.chat.attach(notes)
+        await shown.core.chat.enqueue(session.id, "short @" + str(notes), [attached])
+        await shown.core.chat.enqueue(session.id, text, [attached])  # by an earlier run, as far as the prompt knows
+        await shown.until_text("2 prompts wait")
+        await shown.press("alt+up", "e")
+        await shown.until(lambda: shown.prompt.text.startswith("[pasted 1: "))
+        assert shown.notices == ["Not attached any more: notes.txt. @path attaches a file again."]
+        shown.prompt.put("")
+        await shown.press("alt+up", "e")
+        await shown.until_text("@ notes.txt text 6 B")
+        assert len(shown.notices) == 1
+        slow.let()
+        await shown.answered()
 
 
 async def test_a_stopped_answer_holds_the_queue_until_it_is_sent_on(chat: OpenChat) -> None:

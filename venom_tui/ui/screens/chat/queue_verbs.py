@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.containers import Vertical
 from textual.content import Content
 
@@ -11,6 +13,9 @@ from venom_tui.ui.screens.chat.queue import QueueList, title
 from venom_tui.ui.text import signs
 from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.workers import start
+
+if TYPE_CHECKING:
+    from venom_tui.core.types.session import QueuedPrompt
 
 _PAUSED = {
     "stopped": "answer stopped",
@@ -85,6 +90,17 @@ class QueueVerbs(ChatBase):
         if edit and taken is not None:
             self.prompt.put(taken.text)
             self.set_focus(self.prompt)
+            if taken.attachments:
+                self._tell_what_is_lost(taken)
+
+    def _tell_what_is_lost(self, taken: QueuedPrompt) -> None:
+        """Say that files go along no more: a text that is too long to be shown names none."""
+        from venom_tui.core.sanitize import sanitize_line
+        from venom_tui.ui.screens.chat.mentions import mentions
+
+        if not mentions(self.prompt.naming):
+            names = ", ".join(sanitize_line(one.name, 60) for one in taken.attachments)
+            self.say(f"Not attached any more: {names}. @path attaches a file again.", 10)
 
     def action_resume_queue(self) -> None:
         """Send the prompts that wait."""
