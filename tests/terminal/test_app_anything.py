@@ -78,10 +78,14 @@ def test_anything_may_be_pressed(tmp_path: Path, seed: int) -> None:
     fake = plain(*(f"m-{number:02}" for number in range(30)))
     fake.paths["POST /v1/chat/completions"] = slow
     ollama = FakeOllama({f"model{number}:1b": {} for number in range(6)})
+    work = tmp_path / "work"  # what is typed may be a command that writes files
+    work.mkdir()
     with (
         served(fake) as vllm,
         served(ollama) as other,
-        Venom(tmp_path / "home", env={"VLLM_ENDPOINT": vllm, "OLLAMA_HOST": other, "EDITOR": "true"}) as venom,
+        Venom(
+            tmp_path / "home", env={"VLLM_ENDPOINT": vllm, "OLLAMA_HOST": other, "EDITOR": "true"}, cwd=work
+        ) as venom,
     ):
         venom.ready()
         for _ in range(_BURSTS):

@@ -43,10 +43,11 @@ class Venom(Terminal):
         rows: int = 30,
         env: Mapping[str, str | None] | None = None,
         program: Sequence[str] = PROGRAM,
+        cwd: Path | None = None,
     ) -> None:
         # No look for servers of models: those of the machine are none of the tests' business.
         values = {"VENOM_DISCOVERY": "0", **(env or {})}
-        super().__init__([*program, *arguments], columns=columns, rows=rows, env=values, home=home)
+        super().__init__([*program, *arguments], columns=columns, rows=rows, env=values, home=home, cwd=cwd)
 
     @property
     def data(self) -> Path:
