@@ -22,7 +22,7 @@ BOOTSTRAP = python=$(PY); [ -x $$python ] || python=$$(command -v "$${PYTHON:-py
 	$$python -E -s -S scripts/bootstrap.py
 PYTEST = $(PY) -m pytest
 
-.PHONY: help setup setup-dev run install uninstall test test-real soak bench check format lock docs stop clean
+.PHONY: help setup setup-dev run install uninstall test snapshots test-real soak bench check format lock docs stop clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -44,6 +44,9 @@ uninstall: ## remove that link
 
 test: setup-dev ## the tests; one file: make test T=tests/core/store
 	@$(PYTEST) -n $(JOBS) --dist loadfile -m "not real and not soak" $(T)
+
+snapshots: setup-dev ## accept the screens as they look now as the pictures that tests/ui/test_snapshots.py compares
+	@$(PYTEST) --snapshot-update tests/ui/test_snapshots.py && git status --short tests/ui/__snapshots__
 
 test-real: setup-dev ## the tests with real servers (5 GB, fetched once, kept in ~/.cache/venom-tui)
 	@$(PY) -m scripts.real_components fetch && $(PYTEST) -m real $(T)
