@@ -22,7 +22,7 @@ BOOTSTRAP = python=$(PY); [ -x $$python ] || python=$$(command -v "$${PYTHON:-py
 	$$python -E -s -S scripts/bootstrap.py
 PYTEST = $(PY) -m pytest
 
-.PHONY: help setup setup-dev run install uninstall test snapshots test-real soak bench check format lock docs stop clean
+.PHONY: help setup setup-dev run install uninstall test snapshots test-real soak soak-real bench check format lock docs stop clean
 
 help: ## list what make can do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -51,8 +51,12 @@ snapshots: setup-dev ## accept the screens as they look now as the pictures that
 test-real: setup-dev ## the tests with real servers (5 GB, fetched once, kept in ~/.cache/venom-tui)
 	@$(PY) -m scripts.real_components fetch && $(PYTEST) -m real $(T)
 
-soak: setup-dev ## the full counts: 100 kills, 10,000 hostile texts, any keys (long)
+soak: setup-dev ## the full counts: 100 kills, 10,000 hostile texts, any keys, then soak-real (long)
 	@VENOM_SOAK=1 VENOM_TEST_KILLS=100 $(PYTEST) -m "not real" --timeout 3600 $(T)
+	@[ -n "$(T)" ] || $(MAKE) soak-real
+
+soak-real: setup-dev ## those with a real Ollama, where test-real has fetched it: 30 kills of pulls, 200 sequences
+	@VENOM_SOAK=1 $(PYTEST) -m real -k "kills or sequences" --timeout 3600 tests/real/test_pulls.py tests/real/test_sequences.py
 
 bench: setup-dev ## the benchmarks; one: make bench ARGS=search
 	@$(PY) -m benchmarks.run $(ARGS)
