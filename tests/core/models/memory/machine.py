@@ -11,7 +11,7 @@ import os
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -20,9 +20,10 @@ import psutil
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from tests.core.support import open_core
+from tests.core.support import open_core, settings_for
 from venom_tui.core.core import Core
 from venom_tui.core.errors import NeedsYes, RuntimeRefused
+from venom_tui.core.stop import stop
 from venom_tui.core.types.device import LoadedModel
 
 T = TypeVar("T")
@@ -72,6 +73,9 @@ class MemoryMachine(RuleBasedStateMachine):
         self.our_pins: set[str] = set()
         self.active = "a"
         self.history: Counter[tuple[str, str]] = Counter()
+        self.ports: set[int] = set()
+        """Where processes of the core have listened."""
+        self.before = {one.pid for one in psutil.Process().children(recursive=True)}
         self.run(self.ollama.open(self.stack, self.folder))
         self.run(self._open())
         self.run(self.core.models.choose("a"))
@@ -86,11 +90,13 @@ class MemoryMachine(RuleBasedStateMachine):
         return self.loop.run_until_complete(limited())
 
     async def _open(self) -> None:
-        opening = open_core(
-            self.folder, OLLAMA_HOST=self.ollama.url, VENOM_EMBEDDED_MODELS=1, VENOM_CONTEXT=256, VENOM_THREADS=1
-        )
-        self.core: Core = await self.opened.enter_async_context(opening)
+        self.core: Core = await self.opened.enter_async_context(open_core(self.folder, **self._values))
         await self.core.runtimes.settled(20)
+
+    @property
+    def _values(self) -> dict[str, object]:
+        limits = {"VENOM_EMBEDDED_MODELS": 1, "VENOM_CONTEXT": 256, "VENOM_THREADS": 1}
+        return {"OLLAMA_HOST": self.ollama.url, **limits}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -235,6 +241,25 @@ class MemoryMachine(RuleBasedStateMachine):
         self.opened = AsyncExitStack()
         self.run(self._open())
 
+    @rule()
+    def stop(self) -> None:
+        """`venom-tui stop` is called beside it: what is ours leaves Ollama, what others loaded or pinned stays."""
+        report = self.run(stop(settings_for(self.folder, **self._values)))
+        assert not report.failed and not report.interrupted
+        spared = {name for name in self.ours if self._kept_by_others(name)}
+        unloaded = {name for name in self.ours if name in self.held} - spared
+        unpinned = self.our_pins - self.ours - set(EMBEDDED)
+        assert len(report.spared) == len(spared), report.spared
+        assert len(report.stopped) == len(unloaded) + len(unpinned), report.stopped
+        for name in unloaded:
+            self.history["unload", name] += 1
+            self._forget(name)
+        for name in unpinned:
+            self.held[name] = False
+        self.ours.clear()
+        self.our_pins &= set(EMBEDDED)
+        self.run(self.core.runtimes.look())
+
     # ------------------------------------------------------------------ what must be true
 
     @invariant()
@@ -247,7 +272,9 @@ class MemoryMachine(RuleBasedStateMachine):
         loaded = core.runtimes.loaded()
         assert {one.name: one.pinned for one in loaded} == self.held
         assert await self.ollama.held() == {name: kept for name, kept in self.held.items() if name not in EMBEDDED}
-        assert set(_children()) == {one.pid for one in loaded if one.kind == "embedded"}
+        children = _children()
+        self.ports.update(*(_listening(child) for child in children))
+        assert set(children) == {one.pid for one in loaded if one.kind == "embedded"}
         active = await core.models.active()
         assert active is not None and active.name == self.active
         assert [one.name for one in await core.models.list() if one.active] == [self.active]
@@ -264,10 +291,20 @@ class MemoryMachine(RuleBasedStateMachine):
         try:
             self.run(self.opened.aclose())
             assert _children() == []
+            assert _left_open(self.ports) == []
         finally:
             self.run(self.stack.aclose())
             self.loop.close()
             self.place.cleanup()
+        left = [one for one in psutil.Process().children(recursive=True) if one.pid not in self.before]
+        assert [one for one in left if _lives(one)] == []
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _children() -> list[int]:
@@ -275,8 +312,38 @@ def _children() -> list[int]:
     found = []
     for child in psutil.Process().children():
         try:
-            if child.status() != psutil.STATUS_ZOMBIE and "embedded_worker" in " ".join(child.cmdline()):
+            if _lives(child) and "embedded_worker" in " ".join(child.cmdline()):
                 found.append(child.pid)
         except psutil.Error:
             continue
     return found
+
+
+def _listening(pid: int) -> set[int]:
+    """Return the ports at which a process waits for connections."""
+    try:
+        return {port for port, _ in _listeners(psutil.Process(pid).net_connections("tcp"))}
+    except psutil.Error:
+        return set()
+
+
+def _listeners(connections: Iterable[Any]) -> list[tuple[int, int | None]]:
+    """Return port and process of those that wait for connections."""
+    return [(one.laddr.port, getattr(one, "pid", None)) for one in connections if one.status == psutil.CONN_LISTEN]
+
+
+def _left_open(ports: set[int]) -> list[tuple[int, int | None]]:
+    """Return which of these ports still answer, and for whom: this process, one below it, or one without a parent.
+
+    The system may have given a port anew to what runs beside these tests.
+    """
+    ours = {None, os.getpid(), *(one.pid for one in psutil.Process().children(recursive=True))}
+    listeners = _listeners(psutil.net_connections("tcp"))
+    return [(port, pid) for port, pid in listeners if port in ports and (pid in ours or _orphaned(pid))]
+
+
+def _orphaned(pid: int | None) -> bool:
+    try:
+        return pid is None or psutil.Process(pid).ppid() <= 1
+    except psutil.Error:
+        return False

@@ -1,4 +1,4 @@
-"""Random sequences of loads, unloads, pins, switches, kills and restarts; 20 of them, 200 with VENOM_SOAK."""
+"""Random sequences of loads, unloads, pins, switches, kills, restarts and stops; 20 of them, 200 with VENOM_SOAK."""
 
 from __future__ import annotations
 
