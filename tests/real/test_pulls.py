@@ -54,8 +54,8 @@ def registry() -> Iterator[Registry]:
 
 
 @asynccontextmanager
-async def core_of(folder: Path, server: OllamaServer) -> AsyncIterator[Core]:
-    async with open_core(folder, OLLAMA_HOST=server.url) as core:
+async def core_of(folder: Path, server: OllamaServer, **values: object) -> AsyncIterator[Core]:
+    async with open_core(folder, OLLAMA_HOST=server.url, **values) as core:
         await core.runtimes.settled(10)
         yield core
 
@@ -126,7 +126,24 @@ async def test_true_to_the_byte_cancelled_and_resumed(
         assert registry.fetched(digest) < SIZE + 16 * MB
 
 
-async def test_cuts_stalls_and_a_wrong_bit(ollama: OllamaFactory, registry: Registry, tmp_path: Path) -> None:
+async def test_a_registry_that_stalls(ollama: OllamaFactory, registry: Registry, tmp_path: Path) -> None:
+    digest = registry.add("big", weights())
+    # Each part of the file that Ollama fetches falls silent once, for longer than it waits itself (5 s).
+    registry.faults.stall_after, registry.faults.stalls, registry.faults.stall_s = 10 * MB, 3, 60.0
+    async with ollama([]) as server, core_of(tmp_path, server, VENOM_PULL_STALL_S=2) as core:
+        operation = await core.models.pull(f"{registry.host}/library/big", insecure=True)
+        ended = await core.operations.wait(operation.id)
+        assert ended.state is S.SUCCEEDED, ended.error
+        assert ended.retries >= 1
+        log = await core.operations.log(operation.id)
+        assert any("no byte for 2 s" in line for line in log), log
+        assert ended.started_at is not None and ended.finished_at is not None
+        assert (ended.finished_at - ended.started_at).total_seconds() < 40, "nobody waited for the end of the silence"
+        assert registry.fetched(digest) < SIZE + 16 * MB, "it went on from the partial files"
+        assert checked(server, digest)
+
+
+async def test_cuts_and_a_wrong_bit(ollama: OllamaFactory, registry: Registry, tmp_path: Path) -> None:
     digest = registry.add("big", weights())
     async with ollama([]) as server, core_of(tmp_path, server) as core:
         registry.faults.cut_after, registry.faults.cuts = 25 * MB, 3
