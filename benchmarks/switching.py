@@ -1,8 +1,9 @@
 """Switching between models of the embedded llama.cpp: `python -m benchmarks.switching`.
 
-From the decision to switch to the first token of an answer (plan, eviction, load, verification, activation, turn),
-beside the same process started bare and asked by httpx alone, in turn (A B, B A, …). And the way back while both are
-loaded. Two names of the demonstration model, or two files that are named.
+In the program in a terminal, a prompt is typed behind the key that picks a model: from that key to the first token on
+the screen (plan, eviction, load, verification, activation, turn), beside the same process started bare and asked by
+httpx alone, in turn (A B, B A, …). And the way back while both are loaded, from its key to the header. Two names of
+the demonstration model, or two files that are named.
 
     --pairs 8 --first FILE --second FILE
 """
@@ -15,44 +16,26 @@ import importlib.util
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
 from benchmarks.figures import Figures, median
-from venom_tui.core.core import Core
+from benchmarks.meter import PROGRAM, Meter
+from tests.terminal.venom import ENDED
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
 from venom_tui.core.runtimes.threads import default_threads, usable_cpus
-from venom_tui.core.settings import Settings
+from venom_tui.core.store.database import Database
+from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.request import GenerationParameters
-from venom_tui.core.types.turn import TurnDelta, TurnEnded
 
 PROMPT = "Name three colours of the rainbow."
 CONTEXT = 8192
 TOKENS = 4
 SYSTEM = "You are a helpful AI assistant."
-
-
-async def first_token(core: Core) -> float:
-    """Ask through the core and wait for the whole short answer; return when its first token was there."""
-    session = await core.sessions.create()
-    request = await core.chat.send(session.id, PROMPT, parameters=GenerationParameters(max_tokens=TOKENS))
-    first = 0.0
-    async for event in core.chat.follow(request):
-        if isinstance(event, TurnDelta) and not first:
-            first = time.perf_counter()
-        if isinstance(event, TurnEnded) and not first:
-            raise RuntimeError(event.error or "the answer was empty")
-    return first
-
-
-async def switched(core: Core, name: str) -> tuple[float, float]:
-    """Switch and ask; return the seconds until the model is active, and until the first token."""
-    begun = time.perf_counter()
-    await core.models.activate(name, yes=True)
-    active = time.perf_counter() - begun
-    return active, await first_token(core) - begun
+IN_FRONT = r"^ \S+ · first @ embedded"
+"""What the header says while the first model answers."""
 
 
 async def bare(path: Path) -> tuple[float, float]:
@@ -78,38 +61,82 @@ async def bare(path: Path) -> tuple[float, float]:
     return loaded, total
 
 
-async def measure(first: Path, second: Path, pairs: int, *, limit: int) -> tuple[list[float], list[float], list[float]]:
+async def prepare(data: Path, files: Mapping[str, Path]) -> None:
+    """Make a data directory with models whose answers are short, the first of them the active one."""
+    (data / "models").mkdir(parents=True)
+    data.chmod(0o700)
+    database = await Database.open(data / "venom.db", announce=print)
+    settings = SettingsStore(database)
+    for name, path in files.items():
+        (data / "models" / f"{name}.gguf").symlink_to(path)
+        await settings.save_parameters("embedded", name, GenerationParameters(max_tokens=TOKENS))
+    await settings.save("VENOM_ACTIVE_MODEL", next(iter(files)))
+    await settings.save("VENOM_ACTIVE_RUNTIME", "embedded")
+    await database.close()
+
+
+def pick(terminal: Meter, name: str) -> None:
+    """Open the picker of models and put the cursor on one."""
+    terminal.send("ctrl+o")
+    terminal.wait_for("type to filter")
+    terminal.type(name)
+    terminal.wait_quiet(0.3)
+
+
+def answer_of(lines: Sequence[str], name: str) -> str:
+    """Return the first row that stands below the name of a model that answers; "" where there is none."""
+    rows = [line.strip() for line in lines]
+    below = rows[rows.index(name) + 1 :] if name in rows else []
+    return next((row for row in below if row), "")
+
+
+def switched(terminal: Meter) -> float:
+    """Switch to the second model with a prompt behind that; return the seconds until its answer's first token."""
+    terminal.send("ctrl+n")
+    pick(terminal, "second")
+    begun = time.monotonic()
+    terminal.write(f"\r{PROMPT}\r".encode())
+    terminal.wait_for(ENDED, 300)
+    answer = answer_of(terminal.lines, "second")
+    at = terminal.shown_at(lambda lines: (row := answer_of(lines, "second")) != "" and answer.startswith(row), begun)
+    assert at is not None, terminal.text
+    return at - begun
+
+
+def gone_back(terminal: Meter) -> float:
+    """Switch to the first model, which is loaded; return the seconds until the header says so."""
+    pick(terminal, "first")
+    begun = time.monotonic()
+    terminal.send("enter")
+    terminal.wait_for(IN_FRONT)
+    at = terminal.shown_at(IN_FRONT, begun)
+    assert at is not None
+    return at - begun
+
+
+def measure(first: Path, second: Path, pairs: int, *, limit: int) -> tuple[list[float], list[float], list[float]]:
     """Return seconds to the first token by a switch and bare, and those of the way back where both stay loaded."""
     through: list[float] = []
     alone: list[float] = []
     back: list[float] = []
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        models = folder / "data" / "models"
-        models.mkdir(parents=True)
-        (models / "first.gguf").symlink_to(first)
-        (models / "second.gguf").symlink_to(second)
-        values = {
-            "VENOM_DATA_DIR": str(folder / "data"),
-            "VENOM_CONFIG_DIR": str(folder / "config"),
-            "VENOM_DISCOVERY": "0",
-            "VENOM_EMBEDDED_MODELS": limit,
-            "VENOM_CONTEXT": CONTEXT,
-        }
-        async with Core(Settings({"environment": values})) as core:
-            for number in range(pairs):
-                await core.models.activate("first", yes=True)
-                await first_token(core)
+    for number in range(pairs):
+        with tempfile.TemporaryDirectory() as place:
+            home = Path(place)
+            asyncio.run(prepare(home / "data", {"first": first, "second": second}))
+            values = {"VENOM_EMBEDDED_MODELS": str(limit), "VENOM_CONTEXT": str(CONTEXT)}
+            with Meter([PROGRAM], env=values, home=home) as terminal:
+                terminal.wait_for("Answering: first", 60)
+                terminal.type(PROMPT + "\r")
+                terminal.wait_for(ENDED, 300)
                 for bare_now in (number % 2 == 0, number % 2 == 1):
                     if bare_now:
-                        alone.append((await bare(second))[1])
+                        alone.append(asyncio.run(bare(second))[1])
                     else:
-                        through.append((await switched(core, "second"))[1])
+                        through.append(switched(terminal))
                 if limit > 1:
-                    begun = time.perf_counter()
-                    await core.models.activate("first")
-                    back.append(time.perf_counter() - begun)
-                    await core.models.unload("second")
+                    back.append(gone_back(terminal))
+                terminal.send("ctrl+q")
+                terminal.ended_at()
     return through, alone, back
 
 
@@ -131,14 +158,14 @@ def main(arguments: Sequence[str]) -> int:
     first, second = options.first or demonstration(), options.second or demonstration()
     figures = Figures("Switching between two models of the embedded llama.cpp")
     for limit, title in ((2, "Both may be loaded"), (1, "The first one leaves for the second one")):
-        through, alone, back = asyncio.run(measure(first, second, options.pairs, limit=limit))
+        through, alone, back = measure(first, second, options.pairs, limit=limit)
         figures.part(title)
         figures.tell("bare load and first token, median", f"{median(alone):.2f} s")
-        figures.tell("switch and first token, median", f"{median(through):.2f} s")
+        figures.tell("switch by its key and first token, median", f"{median(through):.2f} s")
         ratio = median(through) / median(alone)
         if limit > 1:
             figures.most("switch beside bare", ratio, 1.2, "times")
-            figures.most("way back while both are loaded, median", median(back), 0.2, "s")
+            figures.most("way back by its key, both loaded, median", median(back), 0.2, "s")
         else:
             # What the bare load leaves out is the other one's end, and the return of its memory.
             figures.tell("switch beside bare, with the eviction", f"{ratio:.2f} times")
