@@ -45,11 +45,11 @@ from venom_tui.ui.screens.chat.screen import ChatScreen
 
 SMALL, LARGE = (80, 24), (200, 60)
 READY = {
-    "chat": ("Why does a TUI", "they need no mouse"),
-    "catalog": ("Models ─ 5", "loaded", "── Qwen2.5-7B-Instruct ──"),
+    "chat": ("Why does a TUI", "they need no mouse", "~1.2k of 32k context"),
+    "catalog": ("Models ─ 5", "loaded", "── Qwen2.5-7B-Instruct ──", "268M", "8.0B", "7.6B", "135M", "chat template"),
     "operations": ("History 4", "40 %"),
     "guard": ("Host ·", "qwen3:14b @ ollama"),
-    "runtimes": ("serves big-model", "1 model, none loaded", "state ready"),
+    "runtimes": ("serves big-model", "1 model, none loaded", "state ready", "does not tell it"),
 }
 """Section -> what stands on it when it is complete."""
 READY_LARGE = {"chat": ("Names for a cat", "by the model", "128.0/512.0")}
