@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
     from venom_tui.core.errors import VenomError
-    from venom_tui.core.events import Event
+    from venom_tui.core.events import Event, Subscription
     from venom_tui.core.types.model import ModelInfo
     from venom_tui.ui.widgets.header import HeaderState
 
@@ -87,12 +87,11 @@ class Bridge:
         """Return whether somebody listens already."""
         return listener in self._listeners
 
-    async def run(self, core: Core) -> None:
-        """Carry events until the core closes."""
-        with core.events.subscribe() as events:
-            async for event in events:
-                for listener in tuple(self._listeners):
-                    try:
-                        listener.core_event(event)
-                    except Exception:  # noqa: BLE001 (the others, and the next events, must not miss theirs)
-                        _log.exception("%s failed with %s", type(listener).__name__, type(event).__name__)
+    async def run(self, events: Subscription) -> None:
+        """Carry events until there are no more."""
+        async for event in events:
+            for listener in tuple(self._listeners):
+                try:
+                    listener.core_event(event)
+                except Exception:  # noqa: BLE001 (the others, and the next events, must not miss theirs)
+                    _log.exception("%s failed with %s", type(listener).__name__, type(event).__name__)

@@ -66,15 +66,17 @@ class CoreLife:
             if self._closing.is_set():
                 return
             async with core_class(self._settings) as core:
-                carrying = asyncio.create_task(self._bridge.run(core), name="bridge")
-                try:
-                    await self._opened(core)
-                    await self._closing.wait()
-                    await self._ends(core)
-                finally:
-                    self._gone()
-                    carrying.cancel()
-                    await asyncio.wait({carrying})
+                # Before the sections read how things stand: what happens meanwhile is not missed.
+                with core.events.subscribe() as events:
+                    carrying = asyncio.create_task(self._bridge.run(events), name="bridge")
+                    try:
+                        await self._opened(core)
+                        await self._closing.wait()
+                        await self._ends(core)
+                    finally:
+                        self._gone()
+                        carrying.cancel()
+                        await asyncio.wait({carrying})
         except VenomError as failure:
             self._failed(failure)
         except Exception as error:  # noqa: BLE001 (a defect: said on the way out, its trace in the log)
