@@ -21,6 +21,7 @@ from venom_tui.core.errors import (
     RuntimeUnavailable,
     VenomError,
 )
+from venom_tui.core.resources.limits import Limits
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
 from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.runtimes.threads import default_threads, usable_cpus
@@ -136,10 +137,13 @@ class EmbeddedRuntime(Runtime):
     def surplus(self, kept: str) -> list[str]:
         """Return the models that must leave so that the limit holds, least recently used first; `kept` stays.
 
-        One that is answering stays until the next load: no answer is cut for want of a place.
+        So does what is never to be evicted. One that is answering stays until the next load: no answer is cut for want
+        of a place.
         """
-        limit = self._settings.int("VENOM_EMBEDDED_MODELS")
-        others = (held for held in self._held.values() if held.name != kept)
+        limits = Limits(self._settings)
+        reserve, limit = limits.reserve(), limits.most_embedded
+        never = {one.name for one in self.loaded() if reserve.keeps(one)}
+        others = (held for held in self._held.values() if held.name != kept and held.name not in never)
         idle = [held for held in others if not (held.answering or held.pinned)]
         idle.sort(key=lambda held: held.used)
         return [held.name for held in idle[: max(0, len(self._held) - limit)]]

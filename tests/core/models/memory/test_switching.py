@@ -218,6 +218,15 @@ async def test_pinned_models_stay_for_prompts_and_verbs_say_what_they_cannot(lin
         assert kinds == ["load", "pin", "unpin", "unload"]
 
 
+async def test_what_is_never_to_be_evicted_stays_for_prompts(link: Link) -> None:
+    limits = {"VENOM_EMBEDDED_MODELS": 1, "VENOM_NEVER_EVICT": "A, embedded/c"}
+    async with open_core(link("a", "b", "c"), **limits) as core:
+        session = await core.sessions.create()
+        for name, left in (("a", {"a"}), ("b", {"a", "b"}), ("c", {"a", "c"})):
+            last = await ask(core, session.id, "Hello", model=name, max_tokens=2)
+            assert (last.message.state, held(core)) == (MessageState.COMPLETE, left)
+
+
 async def test_a_prompt_does_not_need_that_somebody_leaves(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = {"VENOM_KEEP_FREE_RAM": "1MiB", "VENOM_UNLOAD_TIMEOUT_S": 0.2}
     async with open_core(link("a", "b"), VENOM_EMBEDDED_MODELS=2, **limits) as core:
