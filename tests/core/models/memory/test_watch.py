@@ -1,4 +1,4 @@
-"""The limits while everything runs: told once, acted on once, told again when they hold."""
+"""The limits while everything runs: told once, acted on until they hold, told again when they do."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from tests.core.models.memory.conftest import Link
 from tests.core.support import next_of, open_core
 from venom_tui.core.core import Core
 from venom_tui.core.errors import DiskFull
-from venom_tui.core.events import LimitChanged, OperationChanged
+from venom_tui.core.events import LimitChanged, OperationChanged, Subscription
+from venom_tui.core.runtimes.embedded import EmbeddedRuntime
 from venom_tui.core.types.device import Gpu, GuardSnapshot, ModelOnGpu
 from venom_tui.core.types.limits import LimitKind, Policy
+from venom_tui.core.types.operation import Operation, OperationState
 
 
 async def watched(core: Core, times: int = 2, **changes: object) -> GuardSnapshot:
@@ -25,7 +27,14 @@ async def watched(core: Core, times: int = 2, **changes: object) -> GuardSnapsho
     return snapshot
 
 
-async def test_the_least_recently_used_of_ours_leaves_once(link: Link) -> None:
+async def relieved(events: Subscription) -> Operation:
+    """Wait until something was done about a limit, and return the record of it."""
+    while (done := (await next_of(events, OperationChanged)).operation).kind != "relieve" or not done.state.final:
+        pass
+    return done
+
+
+async def test_ours_leave_one_after_the_other_until_nothing_can(link: Link) -> None:
     async with open_core(link("a", "b", "c"), VENOM_EMBEDDED_MODELS=3, VENOM_POLICY_RAM="evict") as core:
         for name in ("a", "b"):
             await core.models.load(name)
@@ -40,19 +49,74 @@ async def test_the_least_recently_used_of_ours_leaves_once(link: Link) -> None:
             assert (breach.state.kind, breach.state.broken, breach.acts) == (LimitKind.RAM, True, True)
             assert breach.victims[0] == ("embedded", "b"), "a is pinned, c was used later"
             assert "are to be kept" in breach.state.text
-            while (
-                done := (await next_of(events, OperationChanged)).operation
-            ).kind != "relieve" or not done.state.final:
-                pass
-            assert {model.name for model in core.runtimes.loaded()} == {"a", "c"}
             await watched(core, times=5)
+            await relieved(events)
+            assert {model.name for model in core.runtimes.loaded()} == {"a", "c"}, "one at a time"
+            await until(lambda: core.limits._acting is None or core.limits._acting.done())
+            await watched(core)
+            assert core.limits._acting is None or core.limits._acting.done(), "its memory has the time to come back"
+            await watched(core, times=1)
+            breach = (await next_of(events, LimitChanged)).breach
+            assert (breach.acts, breach.victims) == (True, (("embedded", "c"),)), "who leaves next is told"
+            await relieved(events)
+            assert {model.name for model in core.runtimes.loaded()} == {"a"}
+            await until(lambda: core.limits._acting is None or core.limits._acting.done())
+            await watched(core, times=9)
             await core.save_setting("VENOM_KEEP_FREE_RAM", "0")
             await watched(core)
             after = (await next_of(events, LimitChanged)).breach
             assert not after.state.broken, "nothing was told or done twice"
         assert core.limits.breaches == ()
         unloads = [one for one in await core.operations.list() if one.kind == "unload"]
-        assert [(one.target, one.cause.partition(":")[0]) for one in unloads] == [("b", "limit")]
+        assert [(one.target, one.cause.partition(":")[0]) for one in unloads] == [("c", "limit"), ("b", "limit")]
+
+
+async def test_looks_from_before_the_end_of_what_was_done_do_not_count(link: Link) -> None:
+    async with open_core(link("a", "b"), VENOM_POLICY_RAM="evict") as core:
+        for name in ("a", "b"):
+            await core.models.load(name)
+        await core.save_setting("VENOM_KEEP_FREE_RAM", "9TiB")
+        with core.events.subscribe() as events:
+            before = await watched(core)
+            await relieved(events)
+        await until(lambda: core.limits._acting is None or core.limits._acting.done())
+        for _ in range(20):
+            core.limits.take(before)
+        assert [one.name for one in core.runtimes.loaded()] == ["b"]
+        assert not [one for one in await core.operations.list() if not one.state.final]
+
+
+async def test_the_one_that_was_busy_is_asked_again_later(link: Link) -> None:
+    limits = {"VENOM_POLICY_RAM": "evict", "VENOM_UNLOAD_TIMEOUT_S": 0.05}
+    async with open_core(link("a"), **limits) as core:
+        await core.models.load("a")
+        await core.save_setting("VENOM_KEEP_FREE_RAM", "9TiB")
+        embedded = core.runtimes.runtime("embedded")
+        assert isinstance(embedded, EmbeddedRuntime)
+        there = embedded.held("a")
+        assert there is not None
+        with core.events.subscribe() as events:
+            with there.busy():
+                await watched(core)
+                assert (await relieved(events)).state is OperationState.FAILED
+                await until(lambda: core.limits._acting is None or core.limits._acting.done())
+            await watched(core, times=5)
+            assert core.limits._acting is not None and core.limits._acting.done(), "not at once"
+            await watched(core, times=1)
+            assert (await relieved(events)).state is OperationState.SUCCEEDED
+        assert core.runtimes.loaded() == ()
+
+
+async def test_what_is_loaded_while_a_limit_is_broken_leaves_too(link: Link) -> None:
+    async with open_core(link("a"), VENOM_POLICY_RAM="evict", VENOM_KEEP_FREE_RAM="9TiB") as core:
+        await watched(core, times=9)
+        assert not core.limits.breaches[0].acts, "there is nothing"
+        await core.models.load("a", force=True)
+        with core.events.subscribe() as events:
+            await watched(core, times=3)
+            assert (await next_of(events, LimitChanged)).breach.acts
+            await relieved(events)
+        assert core.runtimes.loaded() == ()
 
 
 async def test_what_was_pinned_since_the_look_stays(link: Link) -> None:
@@ -85,10 +149,7 @@ async def test_what_is_pinned_before_its_turn_to_leave_stays(link: Link) -> None
             await core.models.pin("a")
             gate.set()
             await before
-            while (
-                done := (await next_of(events, OperationChanged)).operation
-            ).kind != "relieve" or not done.state.final:
-                pass
+            done = await relieved(events)
         assert [one.name for one in core.runtimes.loaded()] == ["a"], "the next one left in its place"
         assert any("a is to stay by now" in line for line in await core.operations.log(done.id))
 
