@@ -95,6 +95,8 @@ class FakeOllama:
     """Rows of `/api/ps` by name."""
     twins: dict[str, str] = field(default_factory=dict)
     """Models -> the one whose weights they have too; they share its row."""
+    most: int = 0
+    """How many models it holds (OLLAMA_MAX_LOADED_MODELS); the oldest leaves for another one. 0: any number."""
     loads: list[tuple[str, int]] = field(default_factory=list)
     """Every load: which model, with which context."""
 
@@ -180,3 +182,5 @@ class FakeOllama:
         row = recorded_lines("ps-loaded-cpu")[0]["models"][1] | {"name": name, "model": name}
         row |= {"context_length": context, "expires_at": _FOREVER if forever else _expiry(300), **other}
         self.loaded[name] = row
+        while self.most and len(self.loaded) > self.most:
+            del self.loaded[next(iter(self.loaded))]

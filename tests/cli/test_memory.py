@@ -93,6 +93,36 @@ def test_a_limit_asks_refuses_and_is_overridden(cli: Cli, fake: FakeOllama, monk
     assert set(fake.loaded) == {ONE, TWO}
 
 
+def test_who_is_pushed_out_by_the_runtime_is_told(cli: Cli, fake: FakeOllama) -> None:
+    fake.most = 1
+    fake.hold(TWO, forever=True)
+    done = cli("models", "load", "one", "--json")
+    words = f"venom-tui: ollama itself unloaded {TWO} (loaded by others, pinned) when it loaded {ONE}."
+    assert (done.status, done.json["loaded"], words in done.err) == (0, True, True)
+
+
+def test_a_prompt_says_yes_where_it_may(cli: Cli, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("venom_tui.cli.chat.read_prompt", lambda prompt, **_: prompt)
+    monkeypatch.setenv("VENOM_KEEP_FREE_RAM", "9TiB")
+    prompt = ("chat", "Hello", "--model", "one", "--json")
+    refused = cli(*prompt)
+    assert (refused.status, refused.json["error"]["code"], fake.loaded) == (1, "declined", {})
+    assert "one:latest is not loaded without a yes: one:latest needs " in refused.json["error"]["message"]
+    assert f"`venom-tui models activate {ONE} --yes` or `venom-tui chat --yes`" in refused.err
+    monkeypatch.setenv("VENOM_POLICY_RAM", "refuse")
+    assert cli(*prompt, "--yes").json["error"]["code"] == "guard_refused"
+    assert (cli(*prompt, "--force").status, set(fake.loaded)) == (0, {ONE})
+    fake.loaded.clear()
+    monkeypatch.setenv("VENOM_POLICY_RAM", "ask")
+    assert (cli(*prompt, "--yes").status, set(fake.loaded)) == (0, {ONE})
+    assert cli(*prompt).status == 0, "it is loaded"
+    fake.loaded.clear()
+    monkeypatch.setenv("VENOM_POLICY_RAM", "warn")
+    warned = cli(*prompt)
+    assert (warned.status, set(fake.loaded)) == (0, {ONE})
+    assert f"venom-tui: {ONE} is loaded over a limit: RAM: " in warned.err
+
+
 def test_somebody_is_asked(cli: Cli, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VENOM_KEEP_FREE_RAM", "9TiB")
     asked = asks(monkeypatch, False, True)
@@ -106,13 +136,13 @@ def test_what_changed_meanwhile(cli: Cli, fake: FakeOllama, monkeypatch: pytest.
     carry_out = ModelManager.carry_out
     tries: list[MemoryPlan] = []
 
-    async def changed_once(self: ModelManager, plan: MemoryPlan, **said: Any) -> None:
+    async def changed_once(self: ModelManager, plan: MemoryPlan, **said: Any) -> tuple[str, ...]:
         tries.append(plan)
         if len(tries) % 2:
             failure = PlanChanged("one was not switched to: two answers now. Meanwhile: switch two succeeded.")
             failure.plan = plan
             raise failure
-        await carry_out(self, plan, **said)
+        return await carry_out(self, plan, **said)
 
     monkeypatch.setattr(ModelManager, "carry_out", changed_once)
     told = cli("models", "activate", "one", "--json")

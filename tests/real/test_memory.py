@@ -299,7 +299,8 @@ async def test_what_ollama_pushed_out_for_a_load_that_failed_comes_back(
         assert (await rows(server))[ONE]["expires_at"].startswith("23"), "its pin is there again"
         await core.models.activate(TWO, yes=True)
         switch = next(one for one in await core.operations.list() if one.kind == "switch")
-        assert f"ollama itself unloaded {ONE} for it" in " ".join(await core.operations.log(switch.id))
+        words = f"ollama itself unloaded {ONE} (loaded by venom-tui, pinned) when it loaded {TWO}."
+        assert words in " ".join(await core.operations.log(switch.id))
         assert set(await rows(server)) == {TWO} and await active(core) == TWO
 
 

@@ -18,6 +18,7 @@ from venom_tui.cli.prompt import read_prompt
 from venom_tui.cli.running import run_with_core
 from venom_tui.cli.stream import TextStream
 from venom_tui.core.errors import Interrupted, RuntimeTimeout, UsageError
+from venom_tui.core.types.memory import Consent
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.session import THINKING, MessageState
 from venom_tui.core.types.turn import TurnDelta, TurnEnded, TurnEvent, TurnNotice, TurnStatus, TurnToolCall
@@ -43,6 +44,7 @@ class _Asked:
     think: str | None
     context: int | None
     leave_out_oldest: bool
+    consent: Consent
     timeout_s: float | None
     save: bool
     as_json: bool
@@ -73,6 +75,8 @@ class _Asked:
     metavar="SECONDS",
     help="Stop when the answer is not complete by then.",
 )
+@click.option("--yes", is_flag=True, help="Load the model over a limit that asks, too.")
+@click.option("--force", is_flag=True, help="Load it over a limit that refuses, too.")
 @click.option("--no-save", is_flag=True, help="Write nothing of this turn anywhere.")
 @json_option
 @click.pass_obj
@@ -90,6 +94,8 @@ def command(
     context: int | None,
     leave_out_oldest: bool,
     timeout_s: float | None,
+    yes: bool,
+    force: bool,
     no_save: bool,
     as_json: bool,
 ) -> None:
@@ -115,6 +121,7 @@ def command(
         think,
         context,
         leave_out_oldest,
+        Consent(yes, force),
         timeout_s,
         not no_save,
         as_json,
@@ -144,6 +151,7 @@ async def _turn(core: Core, text: str, asked: _Asked) -> None:
         schema=schema,
         context_length=asked.context,
         leave_out_oldest=asked.leave_out_oldest,
+        consent=asked.consent,
     )
     kept = f"What came is kept in session {session.id}." if asked.save else ""
     printer = _Printer(asked.as_json)

@@ -177,7 +177,7 @@ async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, qu
                 note(line)
         said, apart = _ask(plan, yes=yes or force, others=force, force=force)
         try:
-            await core.models.carry_out(plan, yes=said, others=apart, force=force, status=_status(quiet))
+            told = await core.models.carry_out(plan, yes=said, others=apart, force=force, status=_status(quiet))
         except PlanChanged as changed:
             if not somebody() or not isinstance(changed.plan, MemoryPlan):
                 raise
@@ -187,6 +187,8 @@ async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, qu
                 verb = "Switch to" if plan.kind == "switch" else "Load"
                 confirm(f"{verb} {plan.name} all the same?", yes=False)
         else:
+            for words in told:
+                note(f"venom-tui: {words}")
             return
     raise PlanChanged(f"{plan.name} was not loaded: others change what is loaded again and again.")
 

@@ -72,7 +72,7 @@ class Answering:
             stop_on_repetition=route.demonstration,
         )
         prepared = await self._router.prepare(
-            route, request.parameters, status=lambda status: self._status(turn, status)
+            route, request.parameters, status=lambda status: self._status(turn, status), consent=asked.consent
         )
         turn.context_length = prepared.plan.context_length
         for notice in (*self._router.notices(prepared, request.parameters), *_smaller(prepared, request.parameters)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from venom_tui.core.types.memory import Consent
 from venom_tui.core.types.request import GenerationParameters
 
 
@@ -19,5 +20,7 @@ class Asked:
     """JSON schema that the answer must fit; {} asks for any JSON."""
     leave_out_oldest: bool = False
     """Whether the oldest turns are left out where the conversation does not fit."""
+    consent: Consent = field(default_factory=Consent)
+    """What was said yes to, should the model have to be loaded."""
     without: frozenset[str] = frozenset()
     """Ids of messages that the model is not shown: answers that are asked for again."""

@@ -36,6 +36,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.store.sessions import SessionStore
 from venom_tui.core.types.content import Attachment
 from venom_tui.core.types.context import ContextChoice, ContextUse
+from venom_tui.core.types.memory import Consent
 from venom_tui.core.types.request import GenerationParameters, Route
 from venom_tui.core.types.session import Message, MessageState, QueuedPrompt, Role
 from venom_tui.core.types.turn import TurnEvent, TurnStarted
@@ -101,6 +102,7 @@ class Orchestrator:
         schema: dict[str, object] | None = None,
         context_length: int | None = None,
         leave_out_oldest: bool = False,
+        consent: Consent | None = None,
     ) -> str:
         """Begin a turn and return its request id; the user's message is committed when this returns.
 
@@ -115,13 +117,16 @@ class Orchestrator:
             schema: JSON schema that the answer must fit; {} asks for any JSON.
             context_length: tokens of context from now on in this session, kept in its options.
             leave_out_oldest: whether the oldest turns are left out of the request where it does not fit.
+            consent: what was said yes to, should the model have to be loaded.
 
         Raises:
             UsageError: the prompt is empty, an option cannot be chosen, or the mode is not built.
             ReadOnly: venom-tui runs read-only.
             VenomError: the session cannot be read or written.
         """
-        asked = Asked(mode, model, runtime, parameters or _NO_PARAMETERS, schema, leave_out_oldest)
+        asked = Asked(
+            mode, model, runtime, parameters or _NO_PARAMETERS, schema, leave_out_oldest, consent or Consent()
+        )
         return await self._send(session_id, text, tuple(attachments), asked, context_length=context_length)
 
     async def _send(

@@ -226,10 +226,10 @@ class ModelManager:
         others: bool = False,
         force: bool = False,
         status: Status = _silent,
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Do what was planned; see `ModelMemory.carry_out`."""
         self._check_writable("models stay as they are")
-        await self.memory.carry_out(plan, yes=yes, others=others, force=force, status=status)
+        return await self.memory.carry_out(plan, yes=yes, others=others, force=force, status=status)
 
     async def activate(
         self,

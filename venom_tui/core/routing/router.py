@@ -9,9 +9,11 @@ from venom_tui.core.errors import LoadFailed, ModelNotFound, RuntimeFailure, Run
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import wire_parameters
 from venom_tui.core.runtimes.controller import PROMPT, LlmServerController, Prepared
+from venom_tui.core.types.memory import Consent
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters, Route
 
 Status = Callable[[str], None]
+_NO_CONSENT = Consent()
 
 
 class ModelRouter:
@@ -60,10 +62,13 @@ class ModelRouter:
             demonstration=found.demonstration,
         )
 
-    async def prepare(self, route: Route, parameters: GenerationParameters, *, status: Status) -> Prepared:
+    async def prepare(
+        self, route: Route, parameters: GenerationParameters, *, status: Status, consent: Consent = _NO_CONSENT
+    ) -> Prepared:
         """Make the route's model ready, loading it where it is not; return the way to it.
 
         Raises:
+            NeedsYes, GuardRefused: loading it would break a limit; `consent` says what was said yes to.
             LoadFailed: it could not be loaded.
             RuntimeFailure: its runtime cannot be reached.
         """
@@ -72,7 +77,7 @@ class ModelRouter:
             raise LoadFailed(
                 f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file, or pick another."
             )
-        prepared = await self._runtimes.prepare(model, parameters, status=status, cause=PROMPT)
+        prepared = await self._runtimes.prepare(model, parameters, status=status, cause=PROMPT, consent=consent)
         if route.source == "rule" and not (self._models.wanted()[1] or model.demonstration):
             # From now on it is the last one used: what others load must not change by itself who answers next.
             with suppress(StoreError):  # told by whatever else is written
@@ -80,10 +85,11 @@ class ModelRouter:
         return prepared
 
     def notices(self, prepared: Prepared, parameters: GenerationParameters) -> tuple[str, ...]:
-        """Return what the user should know of how the model is asked: parameters that are left out, each a sentence."""
+        """Return what the user should know of how the model was loaded and is asked, each a sentence."""
         _, dropped = wire_parameters(parameters, prepared.runtime.kind)
         words = f"{prepared.runtime.id} does not know {', '.join(dropped)}: left out."
-        return (*prepared.plan.notes, words) if dropped else prepared.plan.notes
+        notes = (*prepared.told, *prepared.plan.notes)
+        return (*notes, words) if dropped else notes
 
     async def count(self, prepared: Prepared, request: ChatRequest) -> int | None:
         """Return the tokens of a request's prompt by its server's own count; None where it does not count."""

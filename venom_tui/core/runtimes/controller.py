@@ -7,19 +7,20 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
-from typing import Protocol
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeUnavailable, UsageError, VenomError
-from venom_tui.core.events import EventBus, ModelsChanged, RuntimeChanged
+from venom_tui.core.events import EventBus, ModelsChanged, PushedOut, RuntimeChanged
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.configured import configured
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
+from venom_tui.core.runtimes.load_watcher import LoadWatcher
 from venom_tui.core.runtimes.lookout import Lookout, Rhythm
 from venom_tui.core.runtimes.runtime import Plan, Runtime, Status, silent
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.memory import Consent, Present
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import ChatChunk, ChatRequest, GenerationParameters
 from venom_tui.core.types.runtime import RuntimeFigures, RuntimeLoad, RuntimeState, RuntimeStatus
@@ -28,6 +29,7 @@ _log = logging.getLogger(__name__)
 PROMPT = "prompt"
 """The cause of a load that a prompt needs."""
 _NO_PARAMETERS = GenerationParameters()
+_NO_CONSENT = Consent()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +39,8 @@ class Prepared:
     runtime: Runtime
     model: ModelInfo
     plan: Plan
-
-
-class LoadWatcher(Protocol):
-    """Who has a word before a model is loaded, and hears of it afterwards."""
-
-    async def before(self, model: ModelInfo, status: Status) -> None:
-        """Make room for a model that a prompt needs; other loads are planned by whoever asks for them.
-
-        Raises:
-            VenomError: it must not be loaded.
-        """
-
-    async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
-        """Take notice of a load; `held_before`: it was in memory already, with another context."""
-
-    async def broke_off(self, failure: VenomError) -> VenomError:
-        """Return the failure of an answer as it should be told."""
-
-    async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
-        """Return the failure of a load as it should be told; `log` takes lines for the record."""
+    told: tuple[str, ...] = ()
+    """What the user must know of the load that it needed, each a sentence."""
 
 
 class LlmServerController:
@@ -178,13 +162,15 @@ class LlmServerController:
         status: Status = silent,
         cause: str = "user",
         within: Progress | None = None,
+        consent: Consent = _NO_CONSENT,
     ) -> Prepared:
         """Make a model ready: load it when it is not held, which takes seconds to minutes.
 
         Loads are recorded as operations, and so is what had to leave for them; with `within` in that operation. Whoever
-        asks has made room, unless a prompt is the cause.
+        asks has made room, unless a prompt is the cause: for that one `consent` says what was said yes to.
 
         Raises:
+            NeedsYes, GuardRefused: a prompt needs a load that would break a limit.
             LoadFailed: it could not be loaded, with the runtime's own words.
             RuntimeFailure: its runtime cannot be asked.
         """
@@ -194,14 +180,16 @@ class LlmServerController:
                 f"Runtime {sanitize_line(model.runtime, 40)!r} is not known here.", hint="Pick another model."
             )
         plan, must_load = await runtime.prepare(model, parameters)
+        told: tuple[str, ...] = ()
         while must_load:
             # A load that somebody else had begun may have been one with another context.
-            mine = await self._load(runtime, model, parameters, status, cause, within)
+            mine, words = await self._load(runtime, model, parameters, status, cause, within, consent)
+            told = (*told, *words)
             plan, must_load = await runtime.prepare(model, parameters)
             if mine:
                 break
         self._used[runtime.id, model.name] = next(self._uses)
-        return Prepared(runtime, model, plan)
+        return Prepared(runtime, model, plan, told)
 
     def last_use(self, runtime_id: str, model: str) -> int:
         """Return the number of the last use of a model by this program: smaller is longer ago, 0 is never."""
@@ -215,21 +203,28 @@ class LlmServerController:
         status: Status,
         cause: str,
         within: Progress | None,
-    ) -> bool:
-        """Load a model; False: this waited for a load of it that somebody else had begun."""
+        consent: Consent,
+    ) -> tuple[bool, tuple[str, ...]]:
+        """Load a model, and return what must be told of it; False: this waited for a load that had begun before."""
         if model.error:
             raise LoadFailed(f"{model.name} cannot be loaded: {model.error}.", hint="Replace the file.")
 
         mine, held_before = False, None
+        before: tuple[str, ...] = ()
+        after: tuple[str, ...] = ()
+        there: tuple[Present, ...] = ()
 
         async def load(progress: Progress) -> None:
-            nonlocal mine, held_before
+            nonlocal mine, held_before, there
             mine = True
             # One load of a model at a time. It may have waited for long: others may have loaded or pinned it meanwhile.
             async with self._loading.setdefault((runtime.id, model.name), asyncio.Lock()):
                 plan, must_load = await runtime.prepare(model, parameters)
                 if must_load:
                     held_before = any(held.name == model.name for held in runtime.loaded())
+                    there = () if self.watcher is None else self.watcher.present(runtime.id)
+                    for words in before:
+                        progress.log(words)
                     await self._load_it(runtime, model, plan, status, progress)
                 else:
                     progress.update(message="it was loaded meanwhile")
@@ -238,13 +233,15 @@ class LlmServerController:
             await load(within)
         else:
             if self.watcher is not None and cause == PROMPT:
-                await self.watcher.before(model, status)
+                before = await self.watcher.before(model, parameters, status, consent)
             await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
             if cause == PROMPT:
                 await self._leave_surplus(model, runtime)
         if self.watcher is not None and held_before is not None:
-            await self.watcher.loaded(model, held_before=held_before)
-        return mine
+            after = await self.watcher.loaded(model, there, held_before=held_before)
+            for words in after if cause != PROMPT else ():  # a prompt's turn tells them
+                self._events.emit(PushedOut(runtime.id, words))
+        return mine, (*before, *after)
 
     async def _load_it(
         self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, progress: Progress

@@ -5,11 +5,41 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from venom_tui.core.types.device import LoadedModel
 from venom_tui.core.types.fit import FitReport
 from venom_tui.core.types.limits import LimitState
 
 OURS, OTHERS, PINNED = range(3)
 """Tiers: who leaves first. Ours that nobody pinned, then what others loaded, then what somebody pinned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """What was said yes to before it was asked."""
+
+    yes: bool = False
+    """To a load over a limit that asks."""
+    force: bool = False
+    """To one that the guard refuses, too."""
+
+    @property
+    def agreed(self) -> bool:
+        """Whether nothing has to be asked."""
+        return self.yes or self.force
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """A model that is in memory when something begins."""
+
+    held: LoadedModel
+    ours: bool
+    pin_is_ours: bool
+
+    @property
+    def whose(self) -> str:
+        """Say whose it is."""
+        return _whose(ours=self.ours, pinned=self.held.pinned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +75,7 @@ class Eviction:
     @property
     def whose(self) -> str:
         """Say whose it is."""
-        loaded = "loaded by venom-tui" if self.ours else "loaded by others"
-        return f"{loaded}, pinned" if self.pinned else loaded
+        return _whose(ours=self.ours, pinned=self.pinned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +97,8 @@ class MemoryPlan:
     """Limits that would be broken all the same."""
     questions: tuple[str, ...] = ()
     """What needs a yes, besides what asks apart; each a sentence."""
+    limit_questions: tuple[str, ...] = ()
+    """Those of them that are about limits, but for the number of embedded models: a prompt does not say yes to them."""
     refusal: str = ""
     """Why the guard refuses it, with the numbers; "" where it does not."""
     warnings: tuple[str, ...] = ()
@@ -117,6 +148,11 @@ class Freed:
             return f"{self.name} left; {expected} GiB should be free again ({self.reason or 'not measured'})."
         words = f"{self.name} left: {_gib(self.freed_bytes)} GiB came back of {expected} expected"
         return f"{words}; {', '.join(self.still_held)}." if self.still_held else f"{words}."
+
+
+def _whose(*, ours: bool, pinned: bool) -> str:
+    loaded = "loaded by venom-tui" if ours else "loaded by others"
+    return f"{loaded}, pinned" if pinned else loaded
 
 
 def _gib(size: int) -> str:

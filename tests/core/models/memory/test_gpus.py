@@ -54,6 +54,9 @@ async def test_the_memory_of_a_card(
             "refuse": (False, True, []),
             "warn": (False, False, []),
         }[policy]
+        assert any("beside the 6.0 GiB that are to be kept" in words for words in kept.warnings) is (policy == "warn")
+        assert bool(kept.limit_questions) is (policy == "ask"), "who has room for it itself leaves for a limit alone"
+        assert full.limit_questions == ()
         if policy == "refuse":
             assert "beside the 6.0 GiB that are to be kept" in kept.refusal
         await core.save_setting("VENOM_NEVER_EVICT", "one")

@@ -313,7 +313,7 @@ async def test_opposite_switches_of_two_clients(
             results = await asyncio.gather(
                 a.models.carry_out(plans[0]), b.models.carry_out(plans[1]), return_exceptions=True
             )
-            (loser,) = [number for number, result in enumerate(results) if result is not None]
+            (loser,) = [number for number, result in enumerate(results) if isinstance(result, BaseException)]
             failure, client, wanted = results[loser], (a, b)[loser], (ONE, TWO)[loser]
             assert isinstance(failure, PlanChanged)
             other = (TWO, ONE)[loser]

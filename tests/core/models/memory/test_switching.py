@@ -235,7 +235,7 @@ async def test_a_prompt_does_not_need_that_somebody_leaves(link: Link, monkeypat
         assert isinstance(embedded, EmbeddedRuntime)
         evicts = (memory._planner.eviction(core.runtimes.loaded()[0], "b needs its memory"),)
 
-        async def plan(kind: str, model: ModelInfo) -> MemoryPlan:
+        async def plan(kind: str, model: ModelInfo, _parameters: object) -> MemoryPlan:
             return MemoryPlan(kind, model.name, model.runtime, True, evicts=evicts)
 
         monkeypatch.setattr(memory, "plan", plan)

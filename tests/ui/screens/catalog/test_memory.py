@@ -12,7 +12,7 @@ from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import GIB, Catalog, squeezed
 from tests.ui.screens.guard.support import snapshot
 from venom_tui.core.errors import NeedsYes, PlanChanged
-from venom_tui.core.events import LimitChanged
+from venom_tui.core.events import LimitChanged, PushedOut
 from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
 from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.ui.widgets.rows import RowList
@@ -169,6 +169,13 @@ async def test_what_the_guard_refuses_can_be_forced(catalog: OpenCatalog) -> Non
         assert "Load a" in shown.text, "yes is no answer to that"
         await shown.press("F")
         await shown.until(lambda: "a is loaded." in shown.notices, 60)
+
+
+async def test_who_is_pushed_out_by_a_runtime_is_told(catalog: OpenCatalog) -> None:
+    async with catalog() as shown:
+        words = "ollama itself unloaded [b]two[/b] (loaded by others, pinned) when it loaded one."
+        shown.core.events.emit(PushedOut("ollama", words))
+        await shown.until(lambda: words in shown.notices)
 
 
 async def test_an_alarm_stands_in_the_header_until_the_limit_holds(

@@ -9,6 +9,7 @@ from venom_tui.core.errors import StoreError
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.store.held import HeldStore, Mark
 from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.memory import Present
 from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
 _SLACK = timedelta(minutes=5)
@@ -43,6 +44,10 @@ class Marks:
             return not held.elsewhere
         mark = self.of(held)
         return mark is not None and mark.pinned
+
+    def present(self, held: LoadedModel) -> Present:
+        """Return a model with whose it is now."""
+        return Present(held, self.ours(held), self.pin_is_ours(held))
 
     async def renew(self) -> None:
         """Read the marks, and drop those of what has left or is somebody else's by now."""

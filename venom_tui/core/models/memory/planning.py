@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _FRESH = timedelta(seconds=5)
 _LEAVES = frozenset({"embedded", "ollama", "llamacpp"})
 _SHORT = frozenset({Verdict.DOES_NOT_FIT, Verdict.PARTLY_ON_CPU})
+KEPT_FREE = "the memory that is kept free"
+"""What a model leaves for that has room itself."""
 
 
 @dataclass(slots=True)
@@ -35,14 +37,17 @@ class _Draft:
     evicts: list[Eviction] = field(default_factory=list)
     broken: list[LimitState] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
+    limit_questions: list[str] = field(default_factory=list)
     refusals: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def take(self, policy: Policy, words: str) -> None:
-        """Do about something what its policy says."""
+    def take(self, policy: Policy, words: str, *, limit: bool = True) -> None:
+        """Do about something what its policy says; `limit`: its question is one of those that prompts do not answer."""
         kept = {Policy.REFUSE: self.refusals, Policy.WARN: self.warnings}.get(policy, self.questions)
         if words not in kept:
             kept.append(words)
+            if limit and kept is self.questions:
+                self.limit_questions.append(words)
 
 
 class Planner:
@@ -64,7 +69,7 @@ class Planner:
         reserve = self._limits.reserve(all_of_it=True)
         memory = reserve.gpu_bytes or reserve.by_gpu or reserve.ram_bytes
         heat_or_share = self._limits.share_percent or self._limits.temperature
-        return bool(memory or heat_or_share or self._limits.policy(LimitKind.MODELS) is Policy.REFUSE)
+        return bool(memory or heat_or_share or self._limits.policy(LimitKind.MODELS) in (Policy.REFUSE, Policy.WARN))
 
     async def plan(
         self, kind: str, model: ModelInfo, parameters: GenerationParameters, before: tuple[str, str] | None
@@ -90,6 +95,7 @@ class Planner:
             evicts=tuple(draft.evicts),
             broken=tuple(draft.broken),
             questions=tuple(draft.questions),
+            limit_questions=tuple(draft.limit_questions),
             refusal=" ".join(draft.refusals),
             warnings=tuple(draft.warnings),
         )
@@ -169,6 +175,7 @@ class Planner:
         candidates = self.candidates(snapshot, (model.runtime, model.name))
         surplus = self._surplus(draft, runtime, model, snapshot, candidates)
         fit = await self._memory(draft, model, context, snapshot, candidates, surplus)
+        await self._over_a_warning(draft, model, context, snapshot, candidates, fit)
         self._share(draft, model, fit, snapshot)
         for state in self._limits.states(snapshot):
             if not state.broken:
@@ -205,12 +212,13 @@ class Planner:
             text = f"embedded models: {len(others) + 1} with this one, {most} allowed"
             state = LimitState(LimitKind.MODELS, "embedded models", most, len(others) + 1, "models", policy, True, text)
             draft.broken.append(state)
-            draft.take(policy if policy is not Policy.EVICT else Policy.ASK, f"{rule[0].upper()}{rule[1:]}.")
+            words = f"{rule[0].upper()}{rule[1:]}."
+            draft.take(policy if policy is not Policy.EVICT else Policy.ASK, words, limit=False)
             if policy in (Policy.WARN, Policy.REFUSE):
                 return []
         draft.evicts += [self.eviction(one, f"VENOM_EMBEDDED_MODELS allows {most}") for one in leaving]
         if policy is Policy.ASK and leaving:
-            draft.take(policy, f"{_and([one.name for one in leaving])} must leave: {rule}.")
+            draft.take(policy, f"{_and([one.name for one in leaving])} must leave: {rule}.", limit=False)
         return leaving
 
     async def _memory(
@@ -241,10 +249,11 @@ class Planner:
                 draft.refusals.append(words)
                 draft.broken.append(self._broken(kind, fit, reserve, snapshot))
                 return fit
-            for_what = f"{model.name} needs its memory" if not limit_only else "the memory that is kept free"
+            for_what = KEPT_FREE if limit_only else f"{model.name} needs its memory"
             draft.evicts += [self.eviction(one, for_what) for one in more]
             if policy is not Policy.EVICT:
-                draft.questions.append(f"{_and([one.name for one in more])} must leave: {words[0].lower()}{words[1:]}")
+                question = f"{_and([one.name for one in more])} must leave: {words[0].lower()}{words[1:]}"
+                draft.take(Policy.ASK, question, limit=limit_only)
             return fit
         without = await self._fit(model, context, candidates, surplus, bare)
         if without.verdict in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION):
@@ -253,10 +262,32 @@ class Planner:
             draft.broken.append(self._broken(kind, fit, reserve, snapshot))
             draft.take(policy if policy is not Policy.EVICT else Policy.ASK, self._words(fit, reserve))
         elif without.verdict is Verdict.PARTLY_ON_CPU:
-            draft.take(Policy.ASK, f"It does not fit on the GPUs: {without.reason}")
+            draft.take(Policy.ASK, f"It does not fit on the GPUs: {without.reason}", limit=False)
         else:
             draft.refusals.append(self._words(without, bare))
         return fit
+
+    async def _over_a_warning(
+        self,
+        draft: _Draft,
+        model: ModelInfo,
+        context: int | None,
+        snapshot: GuardSnapshot,
+        candidates: Sequence[LoadedModel],
+        fit: FitReport,
+    ) -> None:
+        """Note where less memory would be left than what is to be kept free, which is only warned of."""
+        kind = LimitKind.VRAM if fit.place == "gpu" else LimitKind.RAM
+        reserve = self._limits.reserve(all_of_it=True)
+        kept = (reserve.gpu_bytes or reserve.by_gpu) if kind is LimitKind.VRAM else reserve.ram_bytes
+        if self._limits.policy(kind) is not Policy.WARN or not kept or fit.verdict in (*_SHORT, Verdict.UNKNOWN):
+            return
+        evicted = {(one.runtime, one.name) for one in draft.evicts}
+        leaving = [one for one in candidates if (one.runtime, one.name) in evicted]
+        found = await self._fits.report_of(model, context=context, reserve=reserve, leaving=leaving)
+        if found.verdict in _SHORT:
+            draft.broken.append(self._broken(kind, found, reserve, snapshot))
+            draft.take(Policy.WARN, self._words(found, reserve))
 
     async def _fit(
         self,

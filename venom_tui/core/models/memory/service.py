@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
 from venom_tui.core.errors import NeedsYes, PlanChanged, RuntimeBusy, RuntimeRefused, VenomError
-from venom_tui.core.models.memory import leaving, post_mortem
+from venom_tui.core.models.memory import leaving
 from venom_tui.core.models.memory.consent import check, differs, since, told
 from venom_tui.core.models.memory.keeping import FOR_EVER, Keeping
+from venom_tui.core.models.memory.loads import Loads, missing
 from venom_tui.core.models.memory.marks import Marks
 from venom_tui.core.models.memory.planning import Planner
 from venom_tui.core.operations.runner import OperationRunner, Progress
@@ -21,8 +20,9 @@ from venom_tui.core.runtimes.runtime import Status, silent
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.device import GuardSnapshot, LoadedModel
-from venom_tui.core.types.memory import OURS, PINNED, Eviction, Freed, MemoryPlan
+from venom_tui.core.types.memory import OURS, PINNED, Eviction, Freed, MemoryPlan, Present
 from venom_tui.core.types.model import ActiveModel, ModelInfo
+from venom_tui.core.types.request import GenerationParameters
 
 if TYPE_CHECKING:
     from venom_tui.core.models.fit.service import Guard
@@ -34,15 +34,6 @@ USER = "user"
 """The cause of an unload that somebody asked for by itself."""
 QUEUE = "memory"
 """The queue of this machine in which whoever changes what is loaded by a plan waits for the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class _There:
-    """A model that is in memory when a plan begins to be carried out."""
-
-    held: LoadedModel
-    ours: bool
-    pin_is_ours: bool
 
 
 class Models(Protocol):
@@ -84,12 +75,12 @@ class ModelMemory:
         self._marks = marks
         self._guard = guard
         self.keeping = Keeping(runtimes, operations, marks)
-        runtimes.watcher = self
+        runtimes.watcher = Loads(self, runtimes, planner, marks, guard)
 
     # ------------------------------------------------------------------ plans
 
-    async def plan(self, kind: str, model: ModelInfo) -> MemoryPlan:
-        """Return what a `load` or a `switch` would do; see `carry_out`.
+    async def plan(self, kind: str, model: ModelInfo, parameters: GenerationParameters | None = None) -> MemoryPlan:
+        """Return what a `load` or a `switch` would do; see `carry_out`. Without `parameters` it is as they are saved.
 
         Raises:
             RuntimeFailure: the runtime cannot be asked, or takes no loads.
@@ -97,14 +88,17 @@ class ModelMemory:
         if kind == "load" and (words := self._runtimes.runtime(model.runtime).cannot("load")):
             raise RuntimeRefused(words)
         before = await self._models.active()
-        saved = await self._store.parameters(model.runtime, model.name)
+        if parameters is None:
+            parameters = await self._store.parameters(model.runtime, model.name)
         key = None if before is None else (before.runtime, before.name)
-        return await self._planner.plan(kind, model, saved, key)
+        return await self._planner.plan(kind, model, parameters, key)
 
     async def carry_out(
         self, plan: MemoryPlan, *, yes: bool = False, others: bool = False, force: bool = False, status: Status = silent
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Do what was planned: evict, wait for the memory, load, verify; a switch makes the model active after that.
+
+        Returns what the user must know and was not planned, each a sentence: who else left.
 
         Args:
             plan: what was shown to whoever said yes.
@@ -127,7 +121,7 @@ class ModelMemory:
         if plan.kind == "switch" and plan.before is not None and plan.before[1] != model.name:
             target = f"{plan.before[1]} → {model.name}"
 
-        async def work(progress: Progress) -> None:
+        async def work(progress: Progress) -> tuple[str, ...]:
             def tell(text: str) -> None:
                 progress.update(message=text)
                 status(text)
@@ -139,12 +133,12 @@ class ModelMemory:
             for words in (*now.warnings, *((now.refusal,) if now.refusal else ())):
                 progress.log(words)
             try:
-                await self._do(now, model, progress, tell, anybody=force)
+                return await self._do(now, model, progress, tell, anybody=force)
             except NeedsYes as failure:  # of what was to leave, and all is taken back
                 raise await self._changed(now, await self._again(plan, model), failure.message.rstrip(".")) from failure
 
         # Not the queue of a runtime: what it evicts waits for those, while they must not wait for it.
-        await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=QUEUE, machine=QUEUE)
+        return await self._operations.run(plan.kind, target, work, runtime=model.runtime, queue=QUEUE, machine=QUEUE)
 
     async def _again(self, plan: MemoryPlan, model: ModelInfo) -> MemoryPlan:
         """Make a plan anew, by how things stand now."""
@@ -161,12 +155,17 @@ class ModelMemory:
         failure.plan = now
         return failure
 
-    async def _do(self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status, *, anybody: bool) -> None:
-        """Carry a plan out, and take it back where it fails; `anybody`: who is to leave does, whatever it became."""
+    async def _do(
+        self, plan: MemoryPlan, model: ModelInfo, progress: Progress, tell: Status, *, anybody: bool
+    ) -> tuple[str, ...]:
+        """Carry a plan out, and take it back where it fails; `anybody`: who is to leave does, whatever it became.
+
+        Returns who else left, each a sentence.
+        """
         active = await self._models.active(settled=False)
         evicted = {(one.runtime, one.name) for one in plan.evicts}
         there = [
-            _There(one, self._marks.ours(one), self._marks.pin_is_ours(one))
+            self._marks.present(one)
             for one in self._runtimes.loaded()
             if one.runtime == model.runtime or (one.runtime, one.name) in evicted
         ]
@@ -176,7 +175,7 @@ class ModelMemory:
                 if held is not None:
                     tell(f"{held.name} leaves for {model.name}")
                     cause = f"evicted for {model.name}: {eviction.why}"
-                    await self.evict(held, cause, tell, may=self._up_to(PINNED if anybody else eviction.tier))
+                    await self.evict(held, cause, tell, may=self.up_to(PINNED if anybody else eviction.tier))
             saved = await self._store.parameters(model.runtime, model.name)
             within = progress if plan.kind == "load" else None
             prepared = await self._runtimes.prepare(model, saved, status=tell, cause=plan.kind, within=within)
@@ -187,28 +186,23 @@ class ModelMemory:
             if not self._operations.closing:  # a load or unload in it that was cancelled by itself is a failure, too
                 await self._take_back(model, there, progress)
             raise
-        for one in self._missing(there):
-            if (one.held.runtime, one.held.name) not in evicted:
-                progress.log(f"{model.runtime} itself unloaded {one.held.name} for it")
+        for words in prepared.told:
+            progress.log(words)
+            progress.update(message=words)
+        return prepared.told
 
-    def _missing(self, there: Sequence[_There]) -> list[_There]:
-        """Return what was in memory and is not any more, but for what left because its time was up."""
-        now, moment = {(one.runtime, one.name) for one in self._runtimes.loaded()}, datetime.now(UTC)
-        gone = (one for one in there if (one.held.runtime, one.held.name) not in now)
-        return [one for one in gone if one.held.expires_at is None or one.held.expires_at > moment]
-
-    async def _take_back(self, model: ModelInfo, there: Sequence[_There], progress: Progress) -> None:
+    async def _take_back(self, model: ModelInfo, there: Sequence[Present], progress: Progress) -> None:
         """Have loaded again what had left, also what a runtime pushed out by itself; what was loaded for it leaves."""
         cause = f"taken back: {progress.operation.kind} failed"
         await self._runtimes.look(model.runtime)
-        missing = self._missing(there)
+        gone = missing(self._runtimes, there)
         new = all((one.held.runtime, one.held.name) != (model.runtime, model.name) for one in there)
-        if new and missing and self._held(model) is not None:
+        if new and gone and self._held(model) is not None:
             try:
                 await self._runtimes.unload(model, cause=cause)
             except VenomError as failure:
                 progress.log(f"{model.name} could not be unloaded again: {failure.message}")
-        for one in reversed(missing):
+        for one in reversed(gone):
             held = one.held
             try:
                 again = await self._models.find(held.name, held.runtime)
@@ -264,7 +258,7 @@ class ModelMemory:
         """
         model = ModelInfo(held.name, held.runtime, "")
         limit = self._settings.float("VENOM_UNLOAD_TIMEOUT_S") if within_s is None else within_s
-        allowed = self._up_to(OURS) if may is None else may
+        allowed = self.up_to(OURS) if may is None else may
         seen: list[leaving.Before] = []
         freed: list[Freed] = []
 
@@ -304,7 +298,7 @@ class ModelMemory:
         await self._marks.note(held, loaded=False, pinned=False)
         return freed[0] if freed else Freed(held.name, held.runtime, None, None, reason="it had left already")
 
-    def _up_to(self, tier: int) -> May:
+    def up_to(self, tier: int) -> May:
         """Return what lets a model leave that needs no more of a yes by now than those of a tier."""
 
         def may(now: LoadedModel) -> None:
@@ -313,63 +307,6 @@ class ModelMemory:
                 raise NeedsYes(f"{now.name} is {why} by now, and stays.", hint="That needs a yes of its own (--force).")
 
         return may
-
-    # ------------------------------------------------------------------ loads that others ask for
-
-    async def before(self, model: ModelInfo, status: Status) -> None:
-        """Make room for a model that a prompt needs: what is ours leaves; what would need a yes is not done.
-
-        Raises:
-            NeedsYes: models that others loaded, or that are pinned, would have to leave.
-            GuardRefused: a limit that refuses would be broken.
-        """
-        if not self._planner.limited:
-            await self._marks.renew()  # as each plan does
-            return
-        plan = await self.plan("prompt", model)
-        if plan.refusal and plan.broken:
-            check(plan, yes=True, others=True, force=False)
-        for one in plan.evicts:
-            held = self._held_by(one)
-            surplus = one.runtime == "embedded" and "VENOM_EMBEDDED_MODELS" in one.why
-            if held is None or surplus or one.answering or one.asks_apart:
-                continue  # too many are unloaded after the load; the rest is for the runtime to decide, as ever
-            try:
-                await self.evict(held, f"evicted for {model.name}: {one.why}", status, may=self._idle_and_ours)
-            except VenomError as failure:  # the prompt does not depend on it
-                _log.warning("%s did not leave for %s: %s", held.name, model.name, failure.message)
-
-    def _idle_and_ours(self, now: LoadedModel) -> None:
-        if self._runtimes.runtime(now.runtime).answering(now.name):
-            raise RuntimeBusy(f"{now.name} answers a prompt by now, and stays.")
-        self._up_to(OURS)(now)
-
-    async def loaded(self, model: ModelInfo, *, held_before: bool) -> None:
-        """Mark what was loaded as ours, unless others had it loaded."""
-        held = self._held(model)
-        if held is not None:
-            # With another context it is still whose it was.
-            await self._marks.note(held, loaded=None if held_before else True)
-
-    async def failed(self, model: ModelInfo, failure: VenomError, log: Callable[[str], None]) -> VenomError:
-        """Return a failed load as it should be told: for want of memory with who held what, which is logged too."""
-        if not post_mortem.for_want_of_memory(failure):
-            return failure
-        held = await self._who_held()
-        for line in held:
-            log(line)
-        return post_mortem.told(failure, held)
-
-    async def broke_off(self, failure: VenomError) -> VenomError:
-        """Return the failure of an answer, which has no record of its own, with who held most where memory ran out."""
-        if post_mortem.for_want_of_memory(failure):
-            failure.hint = f"{failure.hint} {post_mortem.shortly(await self._who_held())}".strip()
-        return failure
-
-    async def _who_held(self) -> tuple[str, ...]:
-        snapshot = await self._guard.snapshot()
-        processes = await asyncio.to_thread(post_mortem.largest_processes)
-        return post_mortem.who_held(snapshot, processes)
 
     # ------------------------------------------------------------------ parts
 
