@@ -14,10 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.core.downloads.recorded import until
 from tests.core.support import COUNTING, ask, ended, first_words, next_of, open_core, way_to
 from tests.gguf_files import write_gguf
 from venom_tui.core.core import Core
-from venom_tui.core.errors import LoadFailed, RuntimeBusy
+from venom_tui.core.errors import LoadFailed, OutOfMemory, RuntimeBusy
 from venom_tui.core.events import ActiveModelChanged, ModelsChanged, OperationChanged, RuntimeChanged
 from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
@@ -229,12 +230,34 @@ async def test_a_killed_process_is_noticed_and_explained(models: Models) -> None
         assert last.message.state is MessageState.FAILED
         assert last.message.content, "what came is kept"
         assert last.error == "The llama.cpp process that held a ended in the middle of its answer (signal 9)."
-        assert last.hint == "Ask again: it is started anew."
+        words = "The kernel may have ended it for want of memory. Ask again: it is started anew. Then: RAM: "
+        assert last.hint.startswith(words), "who held most is told, too"
         (status,) = await core.runtimes.statuses()
         assert (status.state, status.detail) == (RuntimeState.FAILED, "the process of a ended (signal 9)")
         assert core.runtimes.loaded() == ()
         last = await answer(core, session.id)
         assert (last.message.state, last.error) == (MessageState.COMPLETE, "")
+
+
+async def test_a_process_that_is_killed_while_it_loads(models: Models) -> None:
+    async with open_core(models("a")) as core:
+        embedded = core.runtimes.runtime("embedded")
+        assert isinstance(embedded, EmbeddedRuntime)
+        with core.events.subscribe() as events:
+            loading = asyncio.create_task(core.models.load("a"))
+            while "a" not in embedded._loading:
+                await next_of(events, RuntimeChanged)
+            child = embedded._loading["a"]
+            await until(lambda: child.pid is not None)
+            assert child.pid is not None
+            os.kill(child.pid, signal.SIGKILL)
+        with pytest.raises(OutOfMemory) as caught:
+            await loading
+        assert caught.value.message == "a could not be loaded: its process ended (signal 9)."
+        assert caught.value.hint.startswith("The kernel may have ended it for want of memory. Unload something")
+        assert any(line.startswith("RAM: ") for line in caught.value.held)
+        (status,) = await core.runtimes.statuses()
+        assert "signal 9" in status.detail
 
 
 async def test_a_process_that_dies_while_nobody_asks(models: Models) -> None:
@@ -259,7 +282,9 @@ async def test_a_file_that_llama_cpp_does_not_take(models: Models, demonstration
             ("cut", "not within the file bounds, model is corrupted or incomplete"),
             ("hollow", "error loading model"),
         ):
-            with pytest.raises(LoadFailed, match=f"{name} could not be loaded") as caught:
+            with pytest.raises(
+                LoadFailed, match=rf"{name} could not be loaded: its process ended \(status \d+\)"
+            ) as caught:
                 await core.models.activate(name)
             assert words in caught.value.server_message
         with pytest.raises(LoadFailed, match=r"page cannot be .*: it is no GGUF file"):

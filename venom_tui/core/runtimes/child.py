@@ -7,6 +7,7 @@ import json
 import os
 import re
 import secrets
+import signal
 import sys
 from collections import deque
 from dataclasses import dataclass
@@ -20,6 +21,14 @@ _LOG_LINES = 200
 _TERM_WAIT_S = 3.0
 _ERROR = re.compile(r"^[\d.]+ E +(?:[\w ]+: )?(.*)")
 """llama.cpp's log lines of level error: `0.00.003.738 E gguf_init_from_reader: invalid magic characters`."""
+
+
+KILLED_HINT = "The kernel may have ended it for want of memory."
+
+
+def how_it_ended(status: int | None) -> str:
+    """Return the exit status of a process in words: `signal 9`, `status 1`."""
+    return f"signal {-status}" if status is not None and status < 0 else f"status {status}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +137,11 @@ class EmbeddedChild:
         await process.wait()
         await self._reader
         raise LoadFailed(
-            f"{options.alias} could not be loaded.",
-            hint="The file may be damaged, or of a kind that this llama.cpp does not know.",
-            server_message=self._words() or f"the process ended with status {process.returncode}",
+            f"{options.alias} could not be loaded: its process ended ({how_it_ended(process.returncode)}).",
+            hint=KILLED_HINT
+            if process.returncode == -signal.SIGKILL
+            else "The file may be damaged, or of a kind that this llama.cpp does not know.",
+            server_message=self._words(),
         )
 
     async def _read_log(self, process: asyncio.subprocess.Process) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,7 @@ from venom_tui.core.errors import (
     VenomError,
 )
 from venom_tui.core.resources.limits import Limits
-from venom_tui.core.runtimes.child import ChildOptions, EmbeddedChild
+from venom_tui.core.runtimes.child import KILLED_HINT, ChildOptions, EmbeddedChild, how_it_ended
 from venom_tui.core.runtimes.runtime import LEAVES_WITHIN_S, Plan, Runtime, Status, silent
 from venom_tui.core.runtimes.threads import default_threads, usable_cpus
 from venom_tui.core.settings import Settings
@@ -256,7 +257,7 @@ class EmbeddedRuntime(Runtime):
         status = await held.child.wait()
         if self._held.get(held.name) is held:
             del self._held[held.name]
-            how = f"signal {-status}" if status is not None and status < 0 else f"status {status}"
+            how = how_it_ended(status)
             self._died[held.name] = how
             self._trouble = f"the process of {held.name} ended ({how})"
             self._changed()
@@ -273,9 +274,10 @@ class EmbeddedRuntime(Runtime):
         if held is None or not held.child.alive:
             died = self._died.get(model, "")
             how = f" ({died})" if died else ""
+            why = f"{KILLED_HINT} " if died == how_it_ended(-signal.SIGKILL) else ""
             return RuntimeUnavailable(
                 f"The llama.cpp process that held {model} ended in the middle of its answer{how}.",
-                hint="Ask again: it is started anew.",
+                hint=f"{why}Ask again: it is started anew.",
                 server_message=failure.server_message,
             )
         return failure

@@ -6,13 +6,14 @@ import re
 from collections.abc import Sequence
 
 from venom_tui.core.errors import OutOfMemory, VenomError
+from venom_tui.core.runtimes.child import KILLED_HINT
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.device import GuardSnapshot
 
 _WORDS = re.compile(
     r"out of memory|outofmemory|\boom\b|failed to allocate|unable to allocate|cannot allocate|cudamalloc|"
     r"requires more system memory|not enough memory|insufficient memory|bad_alloc|no available memory|"
-    r"ended with status -9",
+    r"\bstatus -9\b|\bsignal 9\b|signal: killed",
     re.IGNORECASE,
 )
 _SHOWN = 5
@@ -70,9 +71,11 @@ def shortly(held: Sequence[str]) -> str:
 
 def told(failure: VenomError, held: Sequence[str]) -> OutOfMemory:
     """Return a failure with who held what."""
+    killed = f"{KILLED_HINT} " if KILLED_HINT in failure.hint else ""
+    hint = "Unload something, or pick a smaller model or context; `venom-tui operations show` tells who held what."
     return OutOfMemory(
         failure.message,
-        hint="Unload something, or pick a smaller model or context; `venom-tui operations show` tells who held what.",
+        hint=killed + hint,
         server_message=failure.server_message,
         held=tuple(held),
     )
