@@ -64,17 +64,19 @@ async def test_the_memory_of_a_card(
         assert never.evicts == (), "it is never evicted"
 
 
+@pytest.mark.parametrize("policy", ["refuse", "ask", "evict"])
 async def test_a_hot_card_and_a_pinned_model_of_others(
-    tmp_path: Path, fake: FakeOllama, ollama: Server, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, fake: FakeOllama, ollama: Server, monkeypatch: pytest.MonkeyPatch, policy: str
 ) -> None:
     monkeypatch.setattr(files, "demonstration_file", lambda: None)
     fake.hold(ONE, forever=True)
     async with open_core(
-        tmp_path, OLLAMA_HOST=ollama.url, VENOM_MAX_TEMPERATURE=80, VENOM_POLICY_TEMPERATURE="refuse"
+        tmp_path, OLLAMA_HOST=ollama.url, VENOM_MAX_TEMPERATURE=80, VENOM_POLICY_TEMPERATURE=policy
     ) as core:
         await core.runtimes.settled()
         await core.models.choose(ONE)
         cool = await planned(core, monkeypatch, GIB // 100, temperature_c=70)
         assert [(one.name, one.whose) for one in cool.apart] == [(ONE, "loaded by others, pinned")]
         hot = await planned(core, monkeypatch, 6 * GIB, temperature_c=85)
-        assert hot.refusal == "GPU 0: 85 °C, 80 °C is the limit."
+        words = "GPU 0: 85 °C, 80 °C is the limit."
+        assert (hot.refusal, hot.limit_questions) == ((words, ()) if policy == "refuse" else ("", (words,)))
