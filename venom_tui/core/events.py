@@ -88,14 +88,6 @@ class LimitChanged:
 
 
 @dataclass(frozen=True, slots=True)
-class PushedOut:
-    """A runtime unloaded models by itself when it loaded another one; `text` says which in a sentence."""
-
-    runtime: str
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
 class TurnProgress:
     """An event of a chat turn, for whoever does not follow that turn itself."""
 
@@ -120,7 +112,6 @@ Event = (
     | FitsChanged
     | GuardSampled
     | LimitChanged
-    | PushedOut
     | TurnProgress
     | StoreTrouble
 )

@@ -10,7 +10,7 @@ from itertools import count
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import LoadFailed, RuntimeBusy, RuntimeUnavailable, UsageError, VenomError
-from venom_tui.core.events import EventBus, ModelsChanged, PushedOut, RuntimeChanged
+from venom_tui.core.events import EventBus, ModelsChanged, RuntimeChanged
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.configured import configured
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
@@ -239,8 +239,6 @@ class LlmServerController:
                 await self._leave_surplus(model, runtime)
         if self.watcher is not None and held_before is not None:
             after = await self.watcher.loaded(model, there, held_before=held_before)
-            for words in after if cause != PROMPT else ():  # a prompt's turn tells them
-                self._events.emit(PushedOut(runtime.id, words))
         return mine, (*before, *after)
 
     async def _load_it(

@@ -37,11 +37,9 @@ class Alarms:
         core.limits.start()
 
     def core_event(self, event: Event) -> None:
-        """Take a limit that was broken, or holds again; tell who was pushed out of memory."""
-        from venom_tui.core.events import LimitChanged, PushedOut
+        """Take a limit that was broken, or holds again."""
+        from venom_tui.core.events import LimitChanged
 
-        if isinstance(event, PushedOut):
-            self._app.notify(clean(event.text), severity="warning", markup=False, timeout=_SHOWN_S)
         if not isinstance(event, LimitChanged):
             return
         breach, state = event.breach, event.breach.state

@@ -18,13 +18,14 @@ from venom_tui.core.errors import PlanChanged
 from venom_tui.core.types.memory import Eviction, MemoryPlan
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.dialog import Dialog
-from venom_tui.ui.text import literal, relative_time, signs, size
+from venom_tui.ui.text import clean, literal, relative_time, signs, size
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
 
 T = TypeVar("T")
 _NAME = 8
+_TOLD_S = 20.0
 
 
 class PlanDialog(Dialog[str]):
@@ -133,13 +134,17 @@ async def carry_out(
             return False
         working(True)
         try:
-            await core.models.carry_out(plan, yes=True, others=bool(plan.apart), force=said == "force", status=status)
+            told = await core.models.carry_out(
+                plan, yes=True, others=bool(plan.apart), force=said == "force", status=status
+            )
         except PlanChanged as changed:
             working(False)
             if not isinstance(changed.plan, MemoryPlan):
                 raise
             plan, news = changed.plan, changed.message
         else:
+            for words in told:
+                app.notify(clean(words), severity="warning", markup=False, timeout=_TOLD_S)
             return True
 
 

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.core.models.memory.conftest import Link
-from tests.core.support import ask, ended, next_of, open_core
+from tests.core.support import ask, ended, open_core
 from tests.ollama import FakeOllama
 from tests.servers import Server
 from venom_tui.core.core import Core
-from venom_tui.core.events import PushedOut
 from venom_tui.core.models.memory.planning import KEPT_FREE
 from venom_tui.core.resources.limits import Limits
 from venom_tui.core.runtimes.embedded import EmbeddedRuntime
@@ -88,13 +87,15 @@ async def test_a_limit_that_only_warns_is_told(link: Link) -> None:
     async with open_core(link("a"), **RAM, VENOM_POLICY_RAM="warn") as core:
         plan = await core.models.plan("load", "a")
         assert plan.quiet and any("beside the 9216.0 GiB that are to be kept" in words for words in plan.warnings)
+        told = await core.models.carry_out(plan)
+        await core.models.unload("a")
         session = await core.sessions.create()
         request_id = await core.chat.send(session.id, "Hello", parameters=SHORT)
         events = [event async for event in core.chat.follow(request_id)]
         words = [event.text for event in events if isinstance(event, TurnStatus) and "over a limit" in event.text]
         assert words and words == [event.text for event in events if isinstance(event, TurnNotice)]
-        assert words[0].startswith("a is loaded over a limit: RAM: ")
-        (load,) = await core.operations.list()
+        assert all(text.startswith("a is loaded over a limit: RAM: ") for text in (*words, *told)) and told
+        load = (await core.operations.list())[0]
         assert words[0] in " ".join(await core.operations.log(load.id))
         assert held(core) == {"a"}
 
@@ -166,10 +167,7 @@ async def test_who_is_pushed_out_by_ollama_is_told(tmp_path: Path, fake: FakeOll
         await core.models.load(ONE)
         await core.models.pin(ONE)
         words = f"ollama itself unloaded {ONE} (loaded by venom-tui, pinned) when it loaded {TWO}."
-        with core.events.subscribe() as events:
-            told = await core.models.carry_out(await core.models.plan("switch", TWO))
-            assert (await next_of(events, PushedOut)).text == words
-        assert told == (words,)
+        assert await core.models.carry_out(await core.models.plan("switch", TWO)) == (words,)
         switch = next(one for one in await core.operations.list() if one.kind == "switch")
         assert switch.message == words and words in " ".join(await core.operations.log(switch.id))
         session = await core.sessions.create()

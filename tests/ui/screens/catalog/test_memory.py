@@ -12,7 +12,7 @@ from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import GIB, Catalog, squeezed
 from tests.ui.screens.guard.support import snapshot
 from venom_tui.core.errors import NeedsYes, PlanChanged
-from venom_tui.core.events import LimitChanged, PushedOut
+from venom_tui.core.events import LimitChanged
 from venom_tui.core.types.limits import Breach, LimitKind, LimitState, Policy
 from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.ui.widgets.rows import RowList
@@ -171,10 +171,17 @@ async def test_what_the_guard_refuses_can_be_forced(catalog: OpenCatalog) -> Non
         await shown.until(lambda: "a is loaded." in shown.notices, 60)
 
 
-async def test_who_is_pushed_out_by_a_runtime_is_told(catalog: OpenCatalog) -> None:
+@pytest.mark.usefixtures("two")
+async def test_what_was_not_asked_is_told_afterwards(catalog: OpenCatalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "ollama itself unloaded [b]two[/b] (loaded by others, pinned) when it loaded b."
+
+    async def done(_plan: MemoryPlan, **_said: Any) -> tuple[str, ...]:
+        return (words,)
+
     async with catalog() as shown:
-        words = "ollama itself unloaded [b]two[/b] (loaded by others, pinned) when it loaded one."
-        shown.core.events.emit(PushedOut("ollama", words))
+        monkeypatch.setattr(shown.core.models, "carry_out", done)
+        await on(shown, "b")
+        await shown.press("u")
         await shown.until(lambda: words in shown.notices)
 
 
@@ -211,14 +218,14 @@ async def test_what_changed_meanwhile_is_told_and_asked_again(
         models, carry_out = shown.core.models, shown.core.models.carry_out
         changed = False
 
-        async def once(plan: MemoryPlan, **said: Any) -> None:
+        async def once(plan: MemoryPlan, **said: Any) -> tuple[str, ...]:
             nonlocal changed
             if not changed:
                 changed = True
                 failure = PlanChanged("b was not loaded: Meanwhile: switch x succeeded.")
                 failure.plan = await models.plan("load", "b")
                 raise failure
-            await carry_out(plan, **said)
+            return await carry_out(plan, **said)
 
         monkeypatch.setattr(models, "carry_out", once)
         await on(shown, "b")

@@ -45,6 +45,11 @@ def check(plan: MemoryPlan, *, yes: bool, others: bool, force: bool) -> None:
     raise failure
 
 
+def warned(plan: MemoryPlan) -> tuple[str, ...]:
+    """Return in sentences which limits are broken by a load that only warn."""
+    return tuple(f"{plan.name} is loaded over a limit: {one.text}." for one in plan.broken if one.policy is Policy.WARN)
+
+
 def differs(plan: MemoryPlan, now: MemoryPlan) -> str:
     """Return what a plan does not say any more, "" when it still holds."""
     if plan.kind == "switch" and now.before != plan.before:

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from venom_tui.core.errors import NeedsYes, RuntimeBusy, VenomError
 from venom_tui.core.models.memory import post_mortem
-from venom_tui.core.models.memory.consent import check
+from venom_tui.core.models.memory.consent import check, warned
 from venom_tui.core.models.memory.marks import Marks
 from venom_tui.core.models.memory.planning import KEPT_FREE, Planner
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.runtime import Status
 from venom_tui.core.types.device import LoadedModel
-from venom_tui.core.types.limits import Policy
 from venom_tui.core.types.memory import OURS, Consent, Eviction, MemoryPlan, Present
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import GenerationParameters
@@ -64,9 +63,7 @@ class Loads:
             raise _needs_yes(plan, plan.limit_questions or [_stays(stay)])
         for one in plan.evicts:
             await self._evict(one, plan, status, agreed=agreed)
-        words = tuple(
-            f"{model.name} is loaded over a limit: {one.text}." for one in plan.broken if one.policy is Policy.WARN
-        )
+        words = warned(plan)
         for text in words:
             status(text)
         return words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from venom_tui.core.errors import NeedsYes, PlanChanged, RuntimeBusy, RuntimeRefused, VenomError
 from venom_tui.core.models.memory import leaving
-from venom_tui.core.models.memory.consent import check, differs, since, told
+from venom_tui.core.models.memory.consent import check, differs, since, told, warned
 from venom_tui.core.models.memory.keeping import FOR_EVER, Keeping
 from venom_tui.core.models.memory.loads import Loads, missing
 from venom_tui.core.models.memory.marks import Marks
@@ -98,7 +98,7 @@ class ModelMemory:
     ) -> tuple[str, ...]:
         """Do what was planned: evict, wait for the memory, load, verify; a switch makes the model active after that.
 
-        Returns what the user must know and was not planned, each a sentence: who else left.
+        Returns what the user must know and was not asked, each a sentence: limits that only warn, and who else left.
 
         Args:
             plan: what was shown to whoever said yes.
@@ -133,7 +133,7 @@ class ModelMemory:
             for words in (*now.warnings, *((now.refusal,) if now.refusal else ())):
                 progress.log(words)
             try:
-                return await self._do(now, model, progress, tell, anybody=force)
+                return warned(now) + await self._do(now, model, progress, tell, anybody=force)
             except NeedsYes as failure:  # of what was to leave, and all is taken back
                 raise await self._changed(now, await self._again(plan, model), failure.message.rstrip(".")) from failure
 
