@@ -70,8 +70,7 @@ async def prepare(data: Path, files: Mapping[str, Path]) -> None:
     for name, path in files.items():
         (data / "models" / f"{name}.gguf").symlink_to(path)
         await settings.save_parameters("embedded", name, GenerationParameters(max_tokens=TOKENS))
-    await settings.save("VENOM_ACTIVE_MODEL", next(iter(files)))
-    await settings.save_all({"VENOM_ACTIVE_RUNTIME": "embedded"})
+    await settings.save_all({"VENOM_ACTIVE_MODEL": next(iter(files)), "VENOM_ACTIVE_RUNTIME": "embedded"})
     await database.close()
 
 
