@@ -11,8 +11,8 @@ VenomError
 ├── ModelInUse              the model that answers was to be removed
 ├── NotRemovable            a model that is not venom-tui's to remove
 ├── Declined                a question was answered with no, or there was nobody to ask
-│   └── NeedsYes            a load, a switch or a pull would do what needs a yes
-├── GuardRefused            a load or a switch that does not fit; also a pull that breaks a limit that refuses
+│   └── NeedsYes            a load, a switch, a pull or a start would do what needs a yes
+├── GuardRefused            a load, a switch, a pull or a start that does not fit, or breaks a limit that refuses
 ├── PlanChanged             what was planned does not hold any more: somebody else changed something meanwhile
 ├── RuntimeFailure          what a runtime did, with its own words
 │   ├── RuntimeUnavailable  refused, unreachable, not started
@@ -144,11 +144,11 @@ class _WithPlan(VenomError):
 
 
 class NeedsYes(_WithPlan, Declined):
-    """A load or a switch would unload other models, or it or a pull would break a limit that asks; nobody said yes."""
+    """A load or switch would unload others, or it, a pull or a start breaks a limit that asks; nobody said yes."""
 
 
 class GuardRefused(_WithPlan):
-    """A load or a switch does not fit, or it or a pull would break a limit whose policy refuses."""
+    """A load or a switch does not fit, or it, a pull or a start would break a limit whose policy refuses."""
 
     code = "guard_refused"
 

@@ -8,14 +8,17 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.core.support import settings_for
 from venom_tui.core.core import Core
 from venom_tui.core.owner import start_time
+from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.core.types.server import Server, ServerState
 
@@ -111,3 +114,19 @@ async def until(core: Core, state: ServerState, name: str = "box") -> Server:
         while server_of(core, name).state is not state:  # noqa: ASYNC110 (no event is promised for it)
             await asyncio.sleep(0.02)
     return server_of(core, name)
+
+
+def seen(monkeypatch: pytest.MonkeyPatch, core: Core, look: Callable[[], GuardSnapshot]) -> None:
+    """Let the guard see what a test says."""
+
+    async def now(_self: object) -> GuardSnapshot:
+        return look()
+
+    monkeypatch.setattr(type(core.guard), "latest", lambda _self: look())
+    monkeypatch.setattr(type(core.guard), "snapshot", now)
+
+
+def share_of(core: Core) -> str:
+    """Return the share of the GPUs that a vLLM was started with."""
+    command = server_of(core).command
+    return command[command.index("--gpu-memory-utilization") + 1]

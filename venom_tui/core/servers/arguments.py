@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import zip_longest
 from urllib.parse import urlsplit
 
 from venom_tui.core.errors import UsageError
@@ -13,6 +14,7 @@ from venom_tui.core.settings.control import Profile
 _MODULE = "vllm.entrypoints.openai.api_server"
 _SECRET = re.compile(r"--?[\w-]*(?:key|token|secret|password)[\w-]*", re.IGNORECASE)
 _HIDDEN = "…"
+_SHARE = "--gpu-memory-utilization"
 
 
 def profile_arguments(profile: Profile, url: str, utilization: float | None = None) -> tuple[str, ...]:
@@ -39,11 +41,24 @@ def profile_arguments(profile: Profile, url: str, utilization: float | None = No
         ("--tensor-parallel-size", profile.tensor_parallel if profile.tensor_parallel > 1 else None),
         ("--pipeline-parallel-size", profile.pipeline_parallel if profile.pipeline_parallel > 1 else None),
         ("--distributed-executor-backend", profile.executor or None),
-        ("--gpu-memory-utilization", None if share is None else f"{share:g}"),
+        (_SHARE, None if share is None else f"{share:g}"),
         ("--max-model-len", profile.max_length),
     ]
     given = [text for name, value in options if value is not None for text in (name, str(value))]
     return (*profile.program, *model, *given, *profile.arguments)
+
+
+def own_share(profile: Profile) -> float | None:
+    """Return the share of each GPU that a profile names, also among its further arguments; None: it names none."""
+    share = profile.memory_utilization
+    for text, value in zip_longest(profile.arguments, profile.arguments[1:], fillvalue=""):
+        name, equals, rest = text.partition("=")
+        if name == _SHARE:
+            try:
+                share = float(rest if equals else value)
+            except ValueError:
+                continue  # vLLM says so
+    return share
 
 
 def shown_command(command: Sequence[str]) -> tuple[str, ...]:

@@ -10,18 +10,17 @@ from dataclasses import replace
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import OperationRefused, ReadOnly, VenomError
 from venom_tui.core.events import EventBus, OperationChanged, ServerChanged
-from venom_tui.core.models.fit.room import gpus_of
 from venom_tui.core.models.fit.service import FitService, Guard
 from venom_tui.core.operations.runner import OperationRunner, Terms
 from venom_tui.core.owner import Owner
-from venom_tui.core.resources.limits import Limits
 from venom_tui.core.runtimes.configured import of_table, url_of
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.ports import folder_of
+from venom_tui.core.runtimes.runtime import silent
 from venom_tui.core.servers import units
+from venom_tui.core.servers.admission import Admission, Admitted, Notice
 from venom_tui.core.servers.logs import log_path, size, tail
 from venom_tui.core.servers.performers import RESTART, START, STOP, controlled, register, unit_of
-from venom_tui.core.servers.proposal import proposed
 from venom_tui.core.servers.records import Record, read_record
 from venom_tui.core.servers.seeing import moment, shown_of, with_record
 from venom_tui.core.settings import ControlTable, RuntimeTable, Settings, read_runtimes
@@ -35,10 +34,10 @@ _LOOK_S = 2.0
 """Between two looks at what runs; the end of a process is noticed at once where the kernel tells it."""
 _UNITS_S = 10.0
 _AGAIN_S = (0.3, 1.0)
-_PROPOSE_S = 8.0
 _NEWEST = 100
 """Operations among which those of a server are looked for."""
 VERBS = (START, STOP, RESTART)
+_OPEN = Admitted()
 
 
 class ServerControl:
@@ -59,8 +58,7 @@ class ServerControl:
         self._operations = operations
         self._events = events
         self._runtimes = runtimes
-        self._fits = fits
-        self._guard = guard
+        self._admission = Admission(settings, fits, guard)
         self._folder = folder_of(settings.data_dir)
         self._tables: dict[str, tuple[RuntimeTable, ControlTable]] = {}
         self._servers: dict[str, Server] = {}
@@ -152,16 +150,27 @@ class ServerControl:
 
     # ------------------------------------------------------------------ what is done
 
-    async def start(self, name: str, cause: str = "user", *, waiting: bool = False) -> Operation:
+    async def start(
+        self,
+        name: str,
+        cause: str = "user",
+        *,
+        waiting: bool = False,
+        yes: bool = False,
+        force: bool = False,
+        notice: Notice = silent,
+    ) -> Operation:
         """Begin to start a server and return the operation, which has succeeded when it answers.
 
         One that is being started already, by whichever venom-tui, is joined. With `waiting` it is left to a process
-        that is started next.
+        that is started next. `yes`, `force` and `notice`: see `Admission.admit`.
 
         Raises:
             UsageError: it is not controlled here.
             ReadOnly: venom-tui runs read-only.
             OperationRefused: it runs, or somebody else answers at its address.
+            GuardRefused: it would break a limit whose policy refuses.
+            NeedsYes: it would break one whose policy asks, and nobody said yes.
         """
         if (running := await self._starting(name)) is not None:
             return running
@@ -172,7 +181,8 @@ class ServerControl:
             if (running := await self._starting(name)) is not None:
                 return running
             raise
-        return await self._submit(START, name, cause, waiting=waiting)
+        admitted = await self._admit(name, yes=yes, force=force, notice=notice)
+        return await self._submit(START, name, cause, admitted, waiting=waiting)
 
     async def stop(self, name: str, cause: str = "user") -> Operation:
         """Begin to stop a server and return the operation; a start that is under way is cancelled.
@@ -186,17 +196,27 @@ class ServerControl:
             await self._check(name, STOP)
         return await self._submit(STOP, name, cause)
 
-    async def restart(self, name: str, cause: str = "user") -> Operation:
-        """Begin to stop and start a server and return the operation.
+    async def restart(
+        self, name: str, cause: str = "user", *, yes: bool = False, force: bool = False, notice: Notice = silent
+    ) -> Operation:
+        """Begin to stop and start a server and return the operation; what it holds itself breaks no limit.
 
         Raises:
             UsageError: it is not controlled here.
             ReadOnly: venom-tui runs read-only.
             OperationRefused: venom-tui did not start it.
+            GuardRefused, NeedsYes: see `start`; it runs on.
         """
-        await self._cancel_start(name)
         await self._check(name, RESTART)
-        return await self._submit(RESTART, name, cause)
+        admitted = await self._admit(name, yes=yes, force=force, notice=notice)
+        await self._cancel_start(name)
+        return await self._submit(RESTART, name, cause, admitted)
+
+    async def _admit(self, name: str, *, yes: bool, force: bool, notice: Notice) -> Admitted:
+        _, control = await self._controlled(name)
+        server = self.get(name)
+        pid = None if server is None else server.pid
+        return await self._admission.admit(name, control, pid, yes=yes, force=force, notice=notice)
 
     async def _starting(self, name: str) -> Operation | None:
         """Return the operation that starts a server just now."""
@@ -205,10 +225,14 @@ class ServerControl:
                 return one
         return None
 
-    async def _submit(self, kind: str, name: str, cause: str, *, waiting: bool = False) -> Operation:
+    async def _submit(
+        self, kind: str, name: str, cause: str, admitted: Admitted = _OPEN, *, waiting: bool = False
+    ) -> Operation:
         arguments: dict[str, object] = {"name": name}
-        if kind != STOP and (share := await self._proposed(name)) is not None:
-            arguments["utilization"] = share
+        if admitted.share is not None:
+            arguments["utilization"] = admitted.share
+        if admitted.notes:
+            arguments["notes"] = admitted.notes
         terms = Terms(queue=f"server {name}", claim=f"{kind} server {name}", arguments=arguments)
         return await self._operations.submit(kind, name, terms, runtime=name, cause=cause, waiting=waiting)
 
@@ -352,25 +376,6 @@ class ServerControl:
         _, descriptor = self._held.pop(name)
         asyncio.get_running_loop().remove_reader(descriptor)
         os.close(descriptor)
-
-    # ------------------------------------------------------------------ what the guard proposes
-
-    async def _proposed(self, name: str) -> float | None:
-        """Return the share of each GPU that a profile without one is to take; None where nothing can be proposed."""
-        _, control = await self._controlled(name)
-        profile = control.profile
-        if profile is None or profile.memory_utilization is not None:
-            return None
-        snapshot = self._guard.latest() or await self._guard.snapshot()
-        gpus = gpus_of(snapshot, Limits(self._settings).reserve())
-        if not gpus:
-            return None
-        try:
-            async with asyncio.timeout(_PROPOSE_S):
-                found = (await self._fits.report(profile.model, context=profile.max_length)).utilization
-        except (VenomError, TimeoutError):
-            found = None  # a folder, or a model that nobody knows
-        return proposed(profile, gpus, found, control.environment)
 
 
 _DONE = {START: "started", STOP: "stopped", RESTART: "restarted"}

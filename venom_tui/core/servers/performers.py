@@ -89,6 +89,8 @@ class Performers:
         """
         name = str(arguments["name"])
         table, control = await asyncio.to_thread(controlled, self._settings, name)
+        for note in arguments.get("notes", ()):
+            progress.log(str(note))
         begun = asyncio.get_running_loop().time()
         if control.unit:
             await self._start_unit(table, control, progress)

@@ -31,7 +31,8 @@ def proposed(
         found: which shares hold the model, where that is known.
         environment: further variables of the server; CUDA_VISIBLE_DEVICES among them says which GPUs it sees.
     """
-    used = _used(profile, gpus, (environment or {}).get("CUDA_VISIBLE_DEVICES"))
+    visible = (environment or {}).get("CUDA_VISIBLE_DEVICES")
+    used = used_gpus(gpus, visible, profile.tensor_parallel * profile.pipeline_parallel)
     shares = [(gpu.free_bytes or 0) / gpu.total_bytes for gpu in used if gpu.total_bytes]
     if not shares or len(shares) < len(used):
         return None
@@ -41,11 +42,17 @@ def proposed(
     return share if share >= _LEAST else None
 
 
-def _used(profile: Profile, gpus: Sequence[GpuFit], visible: str | None) -> list[GpuFit]:
-    """Return the GPUs that it will take: the first of those that it sees."""
+def used_gpus(gpus: Sequence[GpuFit], visible: str | None, count: int | None = None) -> list[GpuFit]:
+    """Return the GPUs that a server will take: the first of those that it sees.
+
+    Args:
+        gpus: those of this machine.
+        visible: its CUDA_VISIBLE_DEVICES; None: it is not set for it.
+        count: how many it takes; None: all.
+    """
     seen = [gpu for gpu in gpus if gpu.usable is not False and not gpu.reason]
     if visible is not None:
         wanted = [int(part) for part in visible.split(",") if part.strip().isdigit()]
         by_index = {gpu.index: gpu for gpu in gpus if not gpu.reason}
         seen = [by_index[index] for index in wanted if index in by_index]
-    return seen[: profile.tensor_parallel * profile.pipeline_parallel]
+    return seen[:count]
