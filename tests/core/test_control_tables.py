@@ -123,6 +123,12 @@ def test_settings_of_sizes() -> None:
             Settings({"environment": {name: "some"}})
 
 
+def test_a_large_size_is_passed_on_to_another_process() -> None:
+    settings = Settings({"environment": {"VENOM_KEEP_FREE_DISK": "9TiB"}})
+    passed = settings.passed_on()["VENOM_KEEP_FREE_DISK"]
+    assert Settings({"environment": {"VENOM_KEEP_FREE_DISK": passed}}).int("VENOM_KEEP_FREE_DISK") == 9 * 1024 * GIB
+
+
 def test_a_profile_needs_no_address(tmp_path: Path) -> None:
     path = tmp_path / "config.toml"
     path.write_text('[runtimes.box]\n[runtimes.box.profile]\nmodel = "a/b"')
