@@ -119,6 +119,29 @@ def test_ctrl_c_ends_what_it_started_and_detached_it_goes_on(venom: Command) -> 
     assert venom("runtimes", "stop", "box").returncode == 0
 
 
+def test_limits_act_on_a_start_from_the_shell(venom: Command) -> None:
+    configure(venom.data.parent, free_port())
+    limit = {"VENOM_KEEP_FREE_RAM": "9TiB"}
+    refuses = {**limit, "VENOM_POLICY_RAM": "refuse"}
+    for arguments in ((), ("--yes",), ("--detach",), ("--detach", "--yes")):
+        refused = venom("runtimes", "start", "box", *arguments, "--json", **refuses)
+        assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (1, "guard_refused"), arguments
+        assert "9216.0 GiB are to be kept" in refused.stderr
+    asked = venom("runtimes", "start", "box", "--json", **limit)
+    assert (asked.returncode, json.loads(asked.stdout)["error"]["code"]) == (1, "declined")
+    assert pid_of(venom) is None
+    warned = venom("runtimes", "start", "box", **limit, VENOM_POLICY_RAM="warn")
+    assert (warned.returncode, "9216.0 GiB are to be kept" in warned.stderr) == (0, True)
+    pid = pid_of(venom)
+    assert venom("runtimes", "restart", "box", "--yes", **refuses).returncode == 1
+    assert pid_of(venom) == pid
+    assert venom("runtimes", "restart", "box", "--force", **refuses).returncode == 0
+    assert pid_of(venom) != pid
+    assert venom("runtimes", "stop", "box").returncode == 0
+    assert venom("runtimes", "start", "box", "--detach", "--yes", **limit).returncode == 0
+    assert venom("runtimes", "stop", "box").returncode == 0
+
+
 def test_what_is_new_of_a_log() -> None:
     assert _added([], ["a", "b"]) == ["a", "b"]
     assert _added(["a", "b"], ["a", "b", "c"]) == ["c"]

@@ -11,8 +11,8 @@ import click
 from venom_tui.cli.failures import writing
 from venom_tui.cli.following import to_its_end
 from venom_tui.cli.model_pull import in_background
-from venom_tui.cli.options import check_writable, confirm, json_option
-from venom_tui.cli.output import data_of, json_text, or_unknown, pairs, put, show, table, when
+from venom_tui.cli.options import asked, check_writable, confirm, json_option
+from venom_tui.cli.output import data_of, json_text, note, or_unknown, pairs, put, show, table, when
 from venom_tui.cli.running import ALL_ASKED_WITHIN_S, run_with_core
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeFigures, RuntimeStatus
@@ -86,19 +86,31 @@ def _controlled(server: Server | None) -> str:
     return f"{server.way}{', ours' if server.ours else ', runs' if runs else ''}"
 
 
+_force_option = click.option("--force", is_flag=True, help="The same, also where the limit refuses it.")
+
+
+def _warn(words: str) -> None:
+    note(f"venom-tui: {words}")
+
+
 @command.command("start")
 @click.argument("name", metavar="ID")
 @click.option("--detach", is_flag=True, help="Let the background wait for its first answer; print the operation's id.")
+@click.option("--yes", is_flag=True, help="Start it though a limit would be broken that asks.")
+@_force_option
 @json_option
 @click.pass_obj
-def start(flags: dict[str, Any], name: str, detach: bool, as_json: bool) -> None:
+def start(flags: dict[str, Any], name: str, detach: bool, yes: bool, force: bool, as_json: bool) -> None:
     """Start a runtime and wait until it answers.
 
-    Ctrl-C ends it again. It outlives this command, and `stop` or `venom-tui stop` end it.
+    Ctrl-C ends it again. It outlives this command, and `stop` or `venom-tui stop` end it. Limits that are broken, or a
+    share of a GPU that is not free, warn, ask or refuse before, as their policies say.
     """
 
     async def work(core: Core) -> Operation:
-        operation = await core.servers.start(name, waiting=detach)
+        operation = await asked(
+            lambda said: core.servers.start(name, waiting=detach, yes=said, force=force, notice=_warn), yes=yes
+        )
         if detach:
             return await in_background(core, operation)
         return await to_its_end(core, operation, as_json=as_json)
@@ -125,15 +137,17 @@ def stop(flags: dict[str, Any], name: str, yes: bool, as_json: bool) -> None:
 
 @command.command("restart")
 @click.argument("name", metavar="ID")
-@click.option("--yes", is_flag=True, help="Restart it also while it answers somebody.")
+@click.option("--yes", is_flag=True, help="Restart it also while it answers somebody, or where a limit asks.")
+@_force_option
 @json_option
 @click.pass_obj
-def restart(flags: dict[str, Any], name: str, yes: bool, as_json: bool) -> None:
-    """Stop a runtime where it runs, start it, and wait until it answers."""
+def restart(flags: dict[str, Any], name: str, yes: bool, force: bool, as_json: bool) -> None:
+    """Stop a runtime where it runs, start it, and wait until it answers. What it holds itself breaks no limit."""
 
     async def work(core: Core) -> None:
         await _ask(core, name, "Restart", yes=yes)
-        await to_its_end(core, await core.servers.restart(name), as_json=as_json)
+        operation = await asked(lambda said: core.servers.restart(name, yes=said, force=force, notice=_warn), yes=yes)
+        await to_its_end(core, operation, as_json=as_json)
 
     run_with_core(work, flags)
 

@@ -106,6 +106,44 @@ async def test_a_start_is_cancelled_and_a_failed_one_says_why(tmp_path: Path) ->
         assert "Free memory (F5, the guard" in shown.text
 
 
+async def test_limits_act_on_a_start_and_a_restart(tmp_path: Path) -> None:
+    configure(tmp_path, free_port())
+    async with runtimes(tmp_path, VENOM_KEEP_FREE_RAM="9TiB") as shown:
+        await shown.until_text("box")
+        await to_row(shown, "box")
+        await shown.press("s")
+        await shown.until_text("9216.0 GiB are to be kept")
+        await shown.press("n")
+        assert server_of(shown.core).state is ServerState.STOPPED
+        await shown.press("s")
+        await shown.until_text("9216.0 GiB are to be kept")
+        await shown.press("y")
+        await shown.until(lambda: "serves fake" in shown.line(" box "))
+        pid = server_of(shown.core).pid
+        assert pid is not None
+        await shown.core.save_setting("VENOM_POLICY_RAM", "refuse")
+        await shown.press("R")
+        await shown.until_text("It answers nobody now.")
+        await shown.press("y")
+        await shown.until_text("box is not started.")
+        await shown.press("y", "n")
+        assert start_time(pid) is not None
+        await shown.press("R")
+        await shown.until_text("It answers nobody now.")
+        await shown.press("y")
+        await shown.until_text("or force it")
+        await shown.press("F")
+        await shown.until(lambda: start_time(pid) is None)
+        await shown.until(lambda: server_of(shown.core).pid not in (None, pid))
+        await shown.core.save_setting("VENOM_POLICY_RAM", "warn")
+        await shown.until(lambda: "serves fake" in shown.line(" box "))
+        await shown.press("x", "y")
+        await shown.until(lambda: "was stopped" in shown.line(" box "))
+        await shown.press("s")
+        await shown.until(lambda: any("9216.0 GiB are to be kept" in one for one in shown.notices))
+        await shown.until(lambda: "serves fake" in shown.line(" box "))
+
+
 async def test_what_is_not_known_says_why(tmp_path: Path) -> None:
     fake = vllm()
     fake.paths["GET /metrics"] = sends(head(kind="text/plain") + METRICS.encode())

@@ -17,6 +17,7 @@ from venom_tui.core.events import OperationChanged, RuntimeChanged, ServerChange
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeState
 from venom_tui.ui.dialogs.confirm import Confirm
+from venom_tui.ui.dialogs.guarded import guarded
 from venom_tui.ui.dialogs.log import LogView
 from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.screens.runtimes.details import detail_rows, fact_lines
@@ -284,10 +285,22 @@ class RuntimesScreen(SectionScreen):
             self.app.push_screen(Confirm(f"{verb.capitalize()} {clean(seen.id)}", _cost(seen, verb)), answered)
 
     async def _do(self, core: Core, verb: str, name: str) -> None:
-        begin = {"start": core.servers.start, "stop": core.servers.stop, "restart": core.servers.restart}[verb]
-        operation = await begin(name)
+        if verb == "stop":
+            operation: Operation | None = await core.servers.stop(name)
+        else:
+            begin = core.servers.start if verb == "start" else core.servers.restart
+
+            async def work(yes: bool, force: bool) -> Operation:
+                return await begin(name, yes=yes, force=force, notice=self._warn)
+
+            operation = await guarded(self.app, f"{verb.capitalize()} {clean(name)}", work)
+        if operation is None:
+            return
         self._operations[name] = operation
         self._renew()
+
+    def _warn(self, words: str) -> None:
+        self.app.notify(words, severity="warning", markup=False)
 
 
 _DONE = {"start": "started", "stop": "stopped", "restart": "restarted"}
