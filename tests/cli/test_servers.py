@@ -119,6 +119,16 @@ def test_ctrl_c_ends_what_it_started_and_detached_it_goes_on(venom: Command) -> 
     assert venom("runtimes", "stop", "box").returncode == 0
 
 
+def test_a_start_in_the_background_that_fails_for_want_of_memory_tells_who_held_it(venom: Command) -> None:
+    configure(venom.data.parent, free_port(), "--fail", "CUDA out of memory")
+    detached = venom("runtimes", "start", "box", "--detach")
+    assert detached.returncode == 0, detached.stderr
+    assert venom("operations", "watch", detached.stdout.strip()).returncode == 1
+    shown = venom.json("operations", "show", detached.stdout.strip())
+    assert "`venom-tui operations show` tells who held what." in shown["hint"]
+    assert any(re.search(r"RAM: .* GiB available", line) for line in shown["log"])
+
+
 def test_limits_act_on_a_start_from_the_shell(venom: Command) -> None:
     configure(venom.data.parent, free_port())
     limit = {"VENOM_KEEP_FREE_RAM": "9TiB"}

@@ -1,6 +1,6 @@
 """What the process without a terminal opens: the store, and the means to fetch models and to start servers.
 
-No runtimes, no sampling.
+No runtimes; the machine is looked at only where a start has failed for want of memory.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from venom_tui.core.events import EventBus
 from venom_tui.core.models.pulls import performers as pulls
 from venom_tui.core.operations.runner import OperationRunner
 from venom_tui.core.owner import Owner
+from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.servers import performers as servers
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.database import Database
 from venom_tui.core.store.operations import OperationStore
 from venom_tui.core.store.settings import SettingsStore
+from venom_tui.core.types.device import GuardSnapshot
 
 HOST = f"{__name__}:background"
 """How `operations.worker` is told of it."""
@@ -39,5 +41,14 @@ async def background(settings: Settings) -> AsyncIterator[OperationRunner]:
         operations = OperationRunner(OperationStore(database), events, owner)
         stack.push_async_callback(operations.close)
         pulls.register(operations, settings, pool)
-        servers.register(operations, settings, pool)
+
+        async def look() -> GuardSnapshot:
+            telemetry = Telemetry(settings, events, tuple)
+            await telemetry.start()
+            try:
+                return await telemetry.snapshot()
+            finally:
+                await telemetry.close()
+
+        servers.register(operations, settings, pool, look)
         yield operations

@@ -18,6 +18,7 @@ import pytest
 from tests.core.support import settings_for
 from venom_tui.core.core import Core
 from venom_tui.core.owner import start_time
+from venom_tui.core.resources.telemetry import Telemetry
 from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.core.types.server import Server, ServerState
@@ -116,14 +117,14 @@ async def until(core: Core, state: ServerState, name: str = "box") -> Server:
     return server_of(core, name)
 
 
-def seen(monkeypatch: pytest.MonkeyPatch, core: Core, look: Callable[[], GuardSnapshot]) -> None:
-    """Let the guard see what a test says."""
+def seen(monkeypatch: pytest.MonkeyPatch, look: Callable[[], GuardSnapshot]) -> None:
+    """Let every guard see what a test says."""
 
     async def now(_self: object) -> GuardSnapshot:
         return look()
 
-    monkeypatch.setattr(type(core.guard), "latest", lambda _self: look())
-    monkeypatch.setattr(type(core.guard), "snapshot", now)
+    monkeypatch.setattr(Telemetry, "latest", lambda _self: look())
+    monkeypatch.setattr(Telemetry, "snapshot", now)
 
 
 def share_of(core: Core) -> str:

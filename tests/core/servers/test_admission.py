@@ -88,18 +88,18 @@ async def test_a_share_that_is_not_free_beside_what_is_kept(tmp_path: Path, monk
     shared(tmp_path, 0.7)
     keeps = {"VENOM_KEEP_FREE_VRAM": "4GiB", "VENOM_OFFLINE": "1"}
     async with opened(tmp_path, **keeps, VENOM_POLICY_VRAM="refuse") as core:
-        seen(monkeypatch, core, lambda: look)
+        seen(monkeypatch, lambda: look)
         words = r"box takes 56\.0 GiB of GPU 0 \(0\.7 of it\), and 59\.0 GiB are free, of which 4\.0 GiB are to be kept"
         with pytest.raises(GuardRefused, match=words):
             await core.servers.start("box")
     shared(tmp_path, 0.7, CUDA_VISIBLE_DEVICES="1")
     async with opened(tmp_path, **keeps, VENOM_POLICY_VRAM="refuse") as core:
-        seen(monkeypatch, core, lambda: look)
+        seen(monkeypatch, lambda: look)
         await ended(core, await core.servers.start("box"))
         await ended(core, await core.servers.stop("box"))
     shared(tmp_path, 0.9)
     async with opened(tmp_path, VENOM_OFFLINE="1") as core:
-        seen(monkeypatch, core, lambda: look)
+        seen(monkeypatch, lambda: look)
         with pytest.raises(NeedsYes, match=r"72\.0 GiB of GPU 0 \(0\.9 of it\), and 59\.0 GiB are free\."):
             await core.servers.start("box")
 
@@ -109,7 +109,7 @@ async def test_where_no_share_can_be_proposed_that_of_vllm_counts(
 ) -> None:
     profile(tmp_path)
     async with opened(tmp_path, VENOM_KEEP_FREE_VRAM="58GiB", VENOM_OFFLINE="1") as core:
-        seen(monkeypatch, core, lambda: snapshot([gpu(0)]))
+        seen(monkeypatch, lambda: snapshot([gpu(0)]))
         with pytest.raises(NeedsYes, match=r"box takes 72\.0 GiB of GPU 0"):
             await core.servers.start("box")
 
@@ -122,10 +122,10 @@ async def test_only_gpus_that_the_server_uses_concern_it(
     shared(tmp_path, 0.5)
     values = {"VENOM_MAX_TEMPERATURE": "85", "VENOM_POLICY_TEMPERATURE": policy, "VENOM_OFFLINE": "1"}
     async with opened(tmp_path, **values) as core:
-        seen(monkeypatch, core, lambda: hot)
+        seen(monkeypatch, lambda: hot)
         await ended(core, await core.servers.start("box"))
         await ended(core, await core.servers.stop("box"))
-        seen(monkeypatch, core, lambda: replace(hot, gpus=(replace(hot.gpus[0], temperature_c=91),)))
+        seen(monkeypatch, lambda: replace(hot, gpus=(replace(hot.gpus[0], temperature_c=91),)))
         with pytest.raises((GuardRefused, NeedsYes), match="GPU 0: 91 °C, 85 °C is the limit"):
             await core.servers.start("box")
 
@@ -154,7 +154,7 @@ async def test_a_restart_is_not_refused_for_what_it_holds_itself(
             return 30 * GIB if own else 0
 
         monkeypatch.setattr("venom_tui.core.servers.admission.ram_of", ram)
-        seen(monkeypatch, core, look)
+        seen(monkeypatch, look)
         await ended(core, await core.servers.start("box"))
         pid = server_of(core).pid
         own.append(GpuProcess(pid, "me", "vllm", 72 * GIB))

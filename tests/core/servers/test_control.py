@@ -15,8 +15,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.servers.support import beside, cleaned, command, configure, ended, opened, profile, server_of, until
+from tests.core.servers.support import (
+    beside,
+    cleaned,
+    command,
+    configure,
+    ended,
+    opened,
+    profile,
+    seen,
+    server_of,
+    until,
+)
 from tests.real.servers.process import free_port
+from tests.ui.screens.guard.support import THEIRS, gpu, snapshot
 from venom_tui.core.errors import OperationRefused, ReadOnly, UsageError
 from venom_tui.core.events import ServerChanged
 from venom_tui.core.owner import Owner, start_time
@@ -148,6 +160,27 @@ async def test_a_start_that_fails_says_why(
         assert failed.server_message.endswith(arguments[1])
         assert any(arguments[1] in line for line in await core.operations.log(failed.id))
         assert (await until(core, ServerState.ENDED)).pid is None
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_start_that_fails_for_want_of_memory_tells_who_held_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed: bool
+) -> None:
+    words = "torch.OutOfMemoryError: CUDA out of memory."
+    configure(tmp_path, free_port(), *(("--after", "300") if killed else ("--fail", words)))
+    seen(monkeypatch, lambda: snapshot([gpu(0, processes=(THEIRS,))]))
+    async with opened(tmp_path) as core:
+        begun = await core.servers.start("box")
+        if killed:
+            pid = (await until(core, ServerState.RUNS)).pid
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+        failed = await ended(core, begun, OperationState.FAILED)
+        assert failed.hint.endswith("`venom-tui operations show` tells who held what.")
+        log = "\n".join(await core.operations.log(failed.id))
+        assert "GPU 0: 20.0 of 80.0 GiB used" in log
+        assert "40112 other python train.py: 8.0 GiB" in log
+        assert "RAM: 384.0 of 512.0 GiB available" in log
 
 
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:

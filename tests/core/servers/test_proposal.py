@@ -65,7 +65,7 @@ def _cleaned(tmp_path: Path) -> Iterator[None]:
 async def test_it_reaches_the_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile(tmp_path)
     async with opened(tmp_path, VENOM_KEEP_FREE_VRAM="19GiB", VENOM_OFFLINE="1") as core:
-        seen(monkeypatch, core, lambda: snapshot([gpu(0)]))  # 59 of 80 GiB are free
+        seen(monkeypatch, lambda: snapshot([gpu(0)]))  # 59 of 80 GiB are free
         await ended(core, await core.servers.start("box"))
         assert share_of(core) == "0.5"
         await ended(core, await core.servers.stop("box"))
@@ -84,7 +84,7 @@ async def test_a_restart_counts_what_the_server_itself_holds_as_free(
                 [gpu(0, memory_used_bytes=used, memory_free_bytes=80 * GIB - used, processes=tuple(holders))]
             )
 
-        seen(monkeypatch, core, look)
+        seen(monkeypatch, look)
         await ended(core, await core.servers.start("box"))
         assert share_of(core) == "0.9"
         child = next(int(line.split()[1]) for line in await core.servers.log("box") if line.startswith("child "))

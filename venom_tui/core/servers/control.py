@@ -67,7 +67,7 @@ class ServerControl:
         self._units_at = float("-inf")
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        register(operations, settings, pool)
+        register(operations, settings, pool, guard.snapshot)
 
     async def start_watching(self) -> None:
         """See what runs, and go on looking.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import StartFailed, UsageError
+from venom_tui.core.models.memory.post_mortem import largest_processes, who_held
 from venom_tui.core.operations.runner import Kind, OperationRunner, Progress
 from venom_tui.core.owner import Owner
 from venom_tui.core.runtimes.configured import of_table, url_of
@@ -23,10 +25,11 @@ from venom_tui.core.servers.arguments import profile_arguments
 from venom_tui.core.servers.ending import end
 from venom_tui.core.servers.logs import log_path, tail
 from venom_tui.core.servers.phases import phase
-from venom_tui.core.servers.reasons import ending, last_lines, reason_of, words
+from venom_tui.core.servers.reasons import Reason, ending, last_lines, reason_of, words
 from venom_tui.core.servers.records import Record, forget, read_record, write_record
 from venom_tui.core.servers.spawn import PortTaken, Wanted, spawn
 from venom_tui.core.settings import ControlTable, RuntimeTable, Settings, key_of, read_runtimes
+from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.runtime import RuntimeState
 
 START, STOP, RESTART = "start", "stop", "restart"
@@ -38,12 +41,17 @@ _PORTS = 3
 _AGAIN = "starts again"
 _DOWN = ("inactive", "failed", "deactivating")
 """States of a unit that nobody runs: what runs after our start is ours to stop."""
+_LOOK_S = 10.0
+_OUT_OF_MEMORY = "oom-kill"
+"""How systemd says that the kernel killed a unit for want of memory."""
 _ROOT = str(Path(__file__).resolve().parents[3])
 
+Look = Callable[[], Awaitable[GuardSnapshot]]
 
-def register(operations: OperationRunner, settings: Settings, pool: HttpPool) -> None:
-    """Let a runner start and stop servers."""
-    work = Performers(settings, pool)
+
+def register(operations: OperationRunner, settings: Settings, pool: HttpPool, look: Look) -> None:
+    """Let a runner start and stop servers; `look` looks at the machine, for a start that fails for want of memory."""
+    work = Performers(settings, pool, look)
     operations.register(Kind(START, work.start))
     operations.register(Kind(STOP, work.stop))
     operations.register(Kind(RESTART, work.restart))
@@ -74,9 +82,10 @@ def controlled(settings: Settings, name: str) -> tuple[RuntimeTable, ControlTabl
 class Performers:
     """Does the work of the operations."""
 
-    def __init__(self, settings: Settings, pool: HttpPool) -> None:
+    def __init__(self, settings: Settings, pool: HttpPool, look: Look) -> None:
         self._settings = settings
         self._pool = pool
+        self._look = look
         self.folder = folder_of(settings.data_dir)
 
     # ------------------------------------------------------------------ start
@@ -220,7 +229,8 @@ class Performers:
             state = await units.look(unit)
             if state.active in ("", "activating", "active", "reloading"):
                 return
-            failure = _failure(f"{name} did not start", lines, None, f"systemd says {state.active} ({state.result})")
+            status, killed = None, state.result == _OUT_OF_MEMORY
+            how = f"systemd says {state.active} ({state.result})"
         else:
             record, lives = await asyncio.to_thread(self._record, name)
             if record is None or (not lives and record.asked):
@@ -233,10 +243,27 @@ class Performers:
                 await asyncio.sleep(0.1)
                 record, _ = await asyncio.to_thread(self._record, name)
             lines = await self._tail(name)
-            failure = _failure(f"{name} did not start", lines, None if record is None else record.status)
+            status, how = None if record is None else record.status, ""
+            killed = status == -signal.SIGKILL
+        reason = reason_of(lines, status)
+        failure = _failure(f"{name} did not start", lines, reason, status, how)
         for line in last_lines(lines):
             progress.log(f"| {line}")
+        if killed or reason.code == "memory":
+            await self._tell_who_held(failure, progress)
         raise failure
+
+    async def _tell_who_held(self, failure: StartFailed, progress: Progress) -> None:
+        """Write into the log who holds the memory that was missing."""
+        try:
+            async with asyncio.timeout(_LOOK_S):
+                held = who_held(await self._look(), await asyncio.to_thread(largest_processes))
+        except TimeoutError:
+            progress.log("who held the memory is not known: a driver does not answer")
+            return
+        for line in held:
+            progress.log(line)
+        failure.hint = f"{failure.hint} `venom-tui operations show` tells who held what."
 
     def _record(self, name: str) -> tuple[Record | None, bool]:
         record = read_record(self.folder, name)
@@ -308,13 +335,12 @@ def _ready(runtime: Runtime) -> bool:
     return runtime.status().state is RuntimeState.READY
 
 
-def _failure(sentence: str, lines: list[str], status: int | None, how: str = "") -> StartFailed:
-    reason = reason_of(lines, status)
+def _failure(sentence: str, lines: list[str], reason: Reason, status: int | None, how: str = "") -> StartFailed:
     clause = how or ending(status)
     if reason.code != "unknown" and reason.clause != clause:
         clause = (
             reason.clause
-            if status == -9 and reason.clause.startswith("it was killed")
+            if status == -signal.SIGKILL and reason.clause.startswith("it was killed")
             else f"{reason.clause}; {clause}"
         )
     return StartFailed(f"{sentence}: {clause}.", hint=reason.hint, server_message=words(lines, reason))
