@@ -75,6 +75,21 @@ def test_what_others_pinned(cli: Cli, fake: FakeOllama, verb: tuple[str], monkey
     assert not any(row["expires_at"].startswith("23") for row in fake.loaded.values())
 
 
+def test_a_version_is_refused_as_its_model_is(cli: Cli, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli("models", "versions", "register", "v1", "one", "--param", "context_length=1024").status == 0
+    monkeypatch.setenv("VENOM_KEEP_FREE_RAM", "9TiB")
+    for policy, code, option in (("refuse", "guard_refused", "--force"), ("ask", "declined", "--yes")):
+        monkeypatch.setenv("VENOM_POLICY_RAM", policy)
+        for verb in (("activate", "v1"), ("rollback",)):
+            refused = cli("models", "versions", *verb, "--json")
+            assert (refused.status, refused.json["error"]["code"]) == (1, code), verb
+            assert "beside the 9216.0 GiB that are to be kept" in refused.err
+            assert fake.loaded == {}
+            assert cli("models", "versions", *verb, option).status == 0
+            assert cli("models", "unload", "one").status == 0
+    assert fake.loads == [(ONE, 1024), (ONE, 4096)] * 2
+
+
 def test_a_limit_asks_refuses_and_is_overridden(cli: Cli, fake: FakeOllama, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VENOM_KEEP_FREE_RAM", "9TiB")
     refused = cli("models", "activate", "one", "--json")

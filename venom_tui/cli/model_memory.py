@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,7 +28,7 @@ def add_to(group: click.Group) -> None:
         group.add_command(one)
 
 
-def _yes_options(command: Any) -> Any:
+def yes_options(command: Any) -> Any:
     """Give a command --yes and --force."""
     command = click.option("--force", is_flag=True, help="Go on though the guard refuses, and whoever has to leave.")(
         command
@@ -40,7 +40,7 @@ def _yes_options(command: Any) -> Any:
 
 @click.command("activate")
 @click.argument("name")
-@_yes_options
+@yes_options
 @runtime_option
 @json_option
 @click.pass_obj
@@ -49,7 +49,7 @@ def activate(flags: dict[str, Any], name: str, yes: bool, force: bool, runtime: 
 
     async def work(core: Core) -> ActiveModel | None:
         plan = await core.models.plan("switch", name, runtime)
-        await _carry_out(core, plan, yes=yes, force=force, quiet=as_json)
+        await carry_out(core, plan, yes=yes, force=force, quiet=as_json)
         return await core.models.active()
 
     active = run_with_core(work, flags)
@@ -59,7 +59,7 @@ def activate(flags: dict[str, Any], name: str, yes: bool, force: bool, runtime: 
 
 @click.command("load")
 @click.argument("name")
-@_yes_options
+@yes_options
 @runtime_option
 @json_option
 @click.pass_obj
@@ -76,7 +76,7 @@ def load(flags: dict[str, Any], name: str, yes: bool, force: bool, runtime: str 
             )
         plan = await core.models.plan("load", model.name, model.runtime)
         if plan.must_load:
-            await _carry_out(core, plan, yes=yes, force=force, quiet=as_json)
+            await carry_out(core, plan, yes=yes, force=force, quiet=as_json)
         return await core.models.find(model.name, model.runtime)
 
     model = run_with_core(work, flags)
@@ -165,8 +165,24 @@ def extend(flags: dict[str, Any], name: str, duration: str, yes: bool, runtime: 
 # ---------------------------------------------------------------------- what they share
 
 
-async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, quiet: bool) -> None:
+async def carry_out(
+    core: Core,
+    plan: MemoryPlan,
+    *,
+    yes: bool,
+    force: bool,
+    quiet: bool,
+    do: Callable[..., Awaitable[object]] | None = None,
+) -> None:
     """Show a plan, ask what it asks, and do it; what changed meanwhile is told and asked again where somebody is there.
+
+    Args:
+        core: the core.
+        plan: what is to be done.
+        yes: whether yes was said beforehand.
+        force: go on though the guard refuses.
+        quiet: show nothing.
+        do: does it, as `ModelManager.carry_out`; None: that.
 
     Raises:
         NeedsYes, GuardRefused, PlanChanged, Declined: it was not done.
@@ -177,7 +193,12 @@ async def _carry_out(core: Core, plan: MemoryPlan, *, yes: bool, force: bool, qu
                 note(line)
         said, apart = _ask(plan, yes=yes or force, others=force, force=force)
         try:
-            told = await core.models.carry_out(plan, yes=said, others=apart, force=force, status=_status(quiet))
+            how = {"yes": said, "others": apart, "force": force}
+            if do is None:
+                told = await core.models.carry_out(plan, **how, status=_status(quiet))
+            else:
+                told = ()
+                await do(plan, **how, status=_status(quiet))
         except PlanChanged as changed:
             if not somebody() or not isinstance(changed.plan, MemoryPlan):
                 raise

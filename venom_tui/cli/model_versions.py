@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from venom_tui.cli.model_memory import carry_out, yes_options
 from venom_tui.cli.options import confirm, json_option, runtime_option
 from venom_tui.cli.output import pairs, show, size, table, when
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import UsageError
+from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.core.types.version import Comparison, ModelVersion, VersionFigures
 
 if TYPE_CHECKING:
@@ -122,13 +124,20 @@ def _template(path: Path) -> str:
 
 @versions.command("activate")
 @click.argument("name")
+@yes_options
 @json_option
 @click.pass_obj
-def activate(flags: dict[str, Any], name: str, as_json: bool) -> None:
-    """Let a version answer from now on."""
+def activate(flags: dict[str, Any], name: str, yes: bool, force: bool, as_json: bool) -> None:
+    """Let a version answer from now on; it is loaded and tried first, and if that fails, all stays as it was."""
 
     async def work(core: Core) -> ModelVersion:
-        return await core.versions.activate(name)
+        made: list[ModelVersion] = []
+
+        async def do(plan: MemoryPlan, **said: Any) -> None:
+            made.append(await core.versions.activate(name, plan=plan, **said))
+
+        await carry_out(core, await core.versions.plan(name), yes=yes, force=force, quiet=as_json, do=do)
+        return made[0]
 
     made = run_with_core(work, flags)
     show(made, lambda: [f"{made.answers} @ {made.runtime} answers, as version {made.name}."], as_json=as_json)
@@ -136,14 +145,24 @@ def activate(flags: dict[str, Any], name: str, as_json: bool) -> None:
 
 @versions.command("rollback")
 @click.argument("model", required=False)
+@yes_options
 @runtime_option
 @json_option
 @click.pass_obj
-def rollback(flags: dict[str, Any], model: str | None, runtime: str | None, as_json: bool) -> None:
+def rollback(
+    flags: dict[str, Any], model: str | None, yes: bool, force: bool, runtime: str | None, as_json: bool
+) -> None:
     """Go back to what was before the last activation; of one MODEL where it is named."""
 
     async def work(core: Core) -> ModelVersion | None:
-        return await core.versions.roll_back(model, runtime)
+        back: list[ModelVersion | None] = []
+
+        async def do(plan: MemoryPlan, **said: Any) -> None:
+            back.append(await core.versions.roll_back(model, runtime, plan=plan, **said))
+
+        plan = await core.versions.plan_back(model, runtime)
+        await carry_out(core, plan, yes=yes, force=force, quiet=as_json, do=do)
+        return back[0]
 
     back = run_with_core(work, flags)
     words = "The base model answers, as it was." if back is None else f"Version {back.name} answers again."

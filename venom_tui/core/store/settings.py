@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, fields
+from types import MappingProxyType
 
 import aiosqlite
 
 from venom_tui.core.store.database import Database
 from venom_tui.core.types.request import GenerationParameters
+
+_Tried = Mapping[tuple[str, str], GenerationParameters]
+_TRIED: ContextVar[_Tried] = ContextVar("tried parameters", default=MappingProxyType({}))
+"""Runtime and model -> parameters that are tried; a task has those of whoever began it."""
 
 
 class SettingsStore:
@@ -35,7 +42,9 @@ class SettingsStore:
         await self._database.write(write)
 
     async def parameters(self, runtime: str, model: str) -> GenerationParameters:
-        """Return the parameters saved for a model of a runtime; all None when there are none."""
+        """Return the parameters saved for a model of a runtime, or tried for it here; all None when there are none."""
+        if (tried := _TRIED.get().get((runtime, model))) is not None:
+            return tried
         found = await self._database.read(
             "SELECT parameters FROM parameters WHERE runtime = ? AND model = ?", (runtime, model)
         )
@@ -47,6 +56,18 @@ class SettingsStore:
         if chosen.get("stop") is not None:
             chosen["stop"] = tuple(chosen["stop"])
         return GenerationParameters(**chosen)
+
+    @contextmanager
+    def trying(self, runtime: str, model: str, parameters: GenerationParameters) -> Iterator[None]:
+        """Have what is done within the block, and nobody else, find these parameters saved for a model.
+
+        Nothing is written: where what is tried fails, or this process ends, all is as it was.
+        """
+        before = _TRIED.set(MappingProxyType({**_TRIED.get(), (runtime, model): parameters}))
+        try:
+            yield
+        finally:
+            _TRIED.reset(before)
 
     async def save_parameters(self, runtime: str, model: str, parameters: GenerationParameters) -> None:
         """Write the parameters of a model of a runtime; None values are left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -114,6 +114,7 @@ async def carry_out(
     *,
     status: Callable[[str], None],
     working: Callable[[bool], None] = lambda _working: None,
+    do: Callable[..., Awaitable[object]] | None = None,
 ) -> bool:
     """Ask what a plan asks, and do it; return False after a no. What changed meanwhile is told and asked again.
 
@@ -123,6 +124,7 @@ async def carry_out(
         plan: what is to be done.
         status: told what is being done.
         working: told when the work begins, and when a question interrupts it.
+        do: does it, as `ModelManager.carry_out`; None: that.
 
     Raises:
         VenomError: see `ModelManager.carry_out`.
@@ -134,9 +136,12 @@ async def carry_out(
             return False
         working(True)
         try:
-            told = await core.models.carry_out(
-                plan, yes=True, others=bool(plan.apart), force=said == "force", status=status
-            )
+            how = {"yes": True, "others": bool(plan.apart), "force": said == "force"}
+            if do is None:
+                told = await core.models.carry_out(plan, **how, status=status)
+            else:
+                told = ()
+                await do(plan, **how, status=status)
         except PlanChanged as changed:
             working(False)
             if not isinstance(changed.plan, MemoryPlan):

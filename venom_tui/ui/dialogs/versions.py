@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -16,6 +16,7 @@ from venom_tui.ui.dialogs.ask import Ask
 from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.dialogs.picker import ColumnTitles
+from venom_tui.ui.dialogs.plan import carry_out
 from venom_tui.ui.terminal.keys import hand_on
 from venom_tui.ui.text import gib, literal, relative_time, signs
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
@@ -24,6 +25,7 @@ from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
+    from venom_tui.core.types.memory import MemoryPlan
     from venom_tui.core.types.model import ModelInfo
     from venom_tui.core.types.version import Comparison, ModelVersion, VersionFigures
 
@@ -150,12 +152,21 @@ class VersionsDialog(Dialog[None]):
         """Let the version under the cursor answer from now on."""
         version = self._version
         if version is not None:
-            start(self, lambda: self._activate(version.name), group="verb", exclusive=True)
+            # Of the application: it goes on when this dialog is closed.
+            start(self.app, lambda: self._activate(version.name), group="versions")
 
     async def _activate(self, name: str) -> None:
-        version = await self._core.versions.activate(name)
-        self.notify(f"{version.answers} @ {version.runtime} answers, as version {name}.", markup=False)
-        await self._read()
+        app = self.app
+        made: list[ModelVersion] = []
+
+        async def do(plan: MemoryPlan, **said: Any) -> None:
+            made.append(await self._core.versions.activate(name, plan=plan, **said))
+
+        done = await carry_out(app, self._core, await self._core.versions.plan(name), status=self._status, do=do)
+        if done:
+            version = made[0]
+            app.notify(f"{version.answers} @ {version.runtime} answers, as version {name}.", markup=False)
+        await self._read_again()
 
     def action_register(self) -> None:
         """Keep the parameters that are saved now under a name."""
@@ -173,13 +184,29 @@ class VersionsDialog(Dialog[None]):
 
     def action_roll_back(self) -> None:
         """Go back to what was before the last activation."""
-        start(self, self._roll_back, group="verb", exclusive=True)
+        start(self.app, self._roll_back, group="versions")
 
     async def _roll_back(self) -> None:
-        back = await self._core.versions.roll_back(self._model.name, self._model.runtime)
-        words = "The model answers, as it was." if back is None else f"Version {back.name} answers again."
-        self.notify(words, markup=False)
-        await self._read()
+        app = self.app
+        versions, key = self._core.versions, (self._model.name, self._model.runtime)
+        found: list[ModelVersion | None] = []
+
+        async def do(plan: MemoryPlan, **said: Any) -> None:
+            found.append(await versions.roll_back(*key, plan=plan, **said))
+
+        if await carry_out(app, self._core, await versions.plan_back(*key), status=self._status, do=do):
+            back = found[0]
+            words = "The model answers, as it was." if back is None else f"Version {back.name} answers again."
+            app.notify(words, markup=False)
+        await self._read_again()
+
+    def _status(self, text: str) -> None:
+        for pane in self.query("#version").results(Static):  # none where the dialog was closed
+            pane.update(literal(f"{text} {signs().ellipsis}", "$text-muted"))
+
+    async def _read_again(self) -> None:
+        if self.is_attached:
+            await self._read()
 
     def action_forget(self) -> None:
         """Forget the version under the cursor, after a yes."""

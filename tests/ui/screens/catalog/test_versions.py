@@ -14,6 +14,7 @@ from tests.gguf_files import write_gguf
 from tests.ui.screens.catalog.conftest import OpenCatalog
 from tests.ui.screens.catalog.support import Catalog
 from venom_tui.core.types.version import ModelVersion
+from venom_tui.ui.dialogs.plan import PlanDialog
 from venom_tui.ui.dialogs.versions import VersionsDialog
 from venom_tui.ui.widgets.rows import RowList
 
@@ -89,6 +90,31 @@ async def test_the_life_of_versions(catalog: OpenCatalog) -> None:
         await shown.until(lambda: shown.app.screen.query_one(RowList).keys == ["hot"])
         await shown.press("escape")
         assert shown.app.screen is shown.screen
+
+
+@pytest.mark.usefixtures("model")
+async def test_the_guard_asks_and_refuses(catalog: OpenCatalog) -> None:
+    async with catalog(VENOM_KEEP_FREE_RAM="9TiB") as shown:
+        await shown.core.versions.register("calm", "a", "embedded", parameters={"temperature": "0.1"})
+        await shown.press("v")
+        await shown.until(lambda: isinstance(shown.app.screen, VersionsDialog) and at(shown) == "calm")
+        await shown.press("enter")
+        await shown.until_text("9216.0 GiB")
+        await shown.until(lambda: isinstance(shown.app.screen, PlanDialog))
+        await shown.press("n")
+        await shown.until(lambda: isinstance(shown.app.screen, VersionsDialog))
+        assert await active(shown) == []
+        await shown.core.save_setting("VENOM_POLICY_RAM", "refuse")
+        await shown.press("enter")
+        await shown.until(lambda: isinstance(shown.app.screen, PlanDialog))
+        await shown.press("F")
+        await shown.until(lambda: "a @ embedded answers, as version calm." in shown.notices)
+        await shown.core.models.unload("a", "embedded")
+        await shown.press("b")
+        await shown.until(lambda: isinstance(shown.app.screen, PlanDialog))
+        await shown.press("F", "escape")  # it goes on behind
+        await shown.until(lambda: "The model answers, as it was." in shown.notices)
+        assert await active(shown) == []
 
 
 @pytest.mark.usefixtures("model")

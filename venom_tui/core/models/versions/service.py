@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from venom_tui.core.clients.ollama_create import create, digest_of, upload
-from venom_tui.core.errors import ModelInUse, NotFound, OperationRefused, ReadOnly, UsageError
+from venom_tui.core.errors import ModelInUse, NotFound, OperationRefused, PlanChanged, ReadOnly, UsageError
 from venom_tui.core.models.fit.service import FitService
 from venom_tui.core.models.manager import ModelManager
 from venom_tui.core.models.parameters import parse_parameter
@@ -19,10 +20,12 @@ from venom_tui.core.models.versions.figures import differences, figures
 from venom_tui.core.operations.runner import OperationRunner, Progress
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.ollama import OllamaRuntime
+from venom_tui.core.runtimes.runtime import Status, silent
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.store.versions import Activation, VersionStore
+from venom_tui.core.types.memory import MemoryPlan
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import GenerationParameters
 from venom_tui.core.types.version import Comparison, ModelVersion, VersionFigures
@@ -32,6 +35,21 @@ _LONGEST_TEMPLATE = 64 * 1024
 _PREFIX = "venom-"
 # Inside the class `list` is the method.
 Versions: TypeAlias = list[ModelVersion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """Where going back leads."""
+
+    version: ModelVersion | None
+    """None: the base model."""
+    taken: Sequence[Activation]
+    """What is taken back, the last one first."""
+    runtime: str
+    answers: str
+    """The model that answers then."""
+    parameters: Mapping[str, GenerationParameters]
+    """Model -> what is saved for it then."""
 
 
 class VersionService:
@@ -149,33 +167,93 @@ class VersionService:
         await self._runtimes.look(base.runtime)
         return made
 
-    async def activate(self, name: str) -> ModelVersion:
-        """Let a version answer from now on: its model becomes the active one, with its parameters.
+    async def plan(self, name: str) -> MemoryPlan:
+        """Return what letting a version answer needs and would do; see `activate`.
 
         Raises:
             NotFound: there is none of this name.
-            ModelNotFound, LoadFailed: its model is gone or cannot be used.
+            ModelNotFound, RuntimeFailure: see `ModelManager.plan`.
+            ReadOnly: venom-tui runs read-only.
+        """
+        self._check_writable()
+        version = await self.get(name)
+        return await self._plan(version.runtime, version.answers, version.parameters)
+
+    async def activate(
+        self,
+        name: str,
+        *,
+        plan: MemoryPlan | None = None,
+        yes: bool = False,
+        others: bool = False,
+        force: bool = False,
+        status: Status = silent,
+    ) -> ModelVersion:
+        """Let a version answer from now on: its model is loaded with its parameters, and becomes the active one.
+
+        Args:
+            name: the version.
+            plan: what was shown to whoever said yes; None: it is made now.
+            yes: see `ModelMemory.carry_out`, as the others.
+            others: whether models that others loaded, or that are pinned, may leave too.
+            force: go on though the guard refuses.
+            status: told what is being done.
+
+        Raises:
+            NotFound: there is none of this name.
+            ModelNotFound, LoadFailed: its model is gone or cannot be used; model and parameters are as they were.
+            NeedsYes, GuardRefused, PlanChanged: see `ModelMemory.carry_out`.
             ReadOnly: venom-tui runs read-only.
         """
         self._check_writable()
         version = await self.get(name)
         before = await self._saved.parameters(version.runtime, version.answers)
-        await self._models.choose(version.answers, version.runtime)
+        with self._saved.trying(version.runtime, version.answers, version.parameters):
+            await self._switch(version.runtime, version.answers, plan, yes, others, force, status)
         await self._saved.save_parameters(version.runtime, version.answers, version.parameters)
         now = datetime.now(UTC)
         await self._store.activated(Activation(version.runtime, version.model, version.name, now, before))
         return replace(version, active=True)
 
-    async def roll_back(self, model: str | None = None, runtime: str | None = None) -> ModelVersion | None:
+    async def plan_back(self, model: str | None = None, runtime: str | None = None) -> MemoryPlan:
+        """Return what going back needs and would do; see `roll_back`."""
+        self._check_writable()
+        back = await self._back(model, runtime)
+        return await self._plan(back.runtime, back.answers, back.parameters.get(back.answers))
+
+    async def roll_back(
+        self,
+        model: str | None = None,
+        runtime: str | None = None,
+        *,
+        plan: MemoryPlan | None = None,
+        yes: bool = False,
+        others: bool = False,
+        force: bool = False,
+        status: Status = silent,
+    ) -> ModelVersion | None:
         """Go back to what was before the last activation, of one model or of whichever came last; return that version.
 
-        None: the base model as it was before any version of it was active.
+        None: the base model as it was before any version of it was active. `plan` and what follows: see `activate`.
 
         Raises:
             OperationRefused: no version was made active.
+            LoadFailed, NeedsYes, GuardRefused, PlanChanged: see `activate`.
             ReadOnly: venom-tui runs read-only.
         """
         self._check_writable()
+        back = await self._back(model, runtime)
+        # First what can be refused: a version that stays active keeps its parameters.
+        parameters = back.parameters.get(back.answers)
+        with nullcontext() if parameters is None else self._saved.trying(back.runtime, back.answers, parameters):
+            await self._switch(back.runtime, back.answers, plan, yes, others, force, status)
+        for answers, kept in back.parameters.items():
+            await self._saved.save_parameters(back.runtime, answers, kept)
+        version = back.version
+        await self._store.taken_back(back.taken, "" if version is None else version.name, datetime.now(UTC))
+        return None if version is None else replace(version, active=True)
+
+    async def _back(self, model: str | None, runtime: str | None) -> _Back:
         done = [
             one
             for one in await self._store.activations()
@@ -192,19 +270,41 @@ class VersionService:
         taken = [last]
         while earlier and earlier[-1].version not in known:
             taken.append(earlier.pop())  # a version that was removed: what was before it is gone back to
-        back = known[earlier[-1].version] if earlier else None
-        # First what can be refused: a version that stays active keeps its parameters.
-        await self._models.choose(last.model if back is None else back.answers, last.runtime)
+        version = known[earlier[-1].version] if earlier else None
         kept: dict[str, GenerationParameters] = {}
         for one in taken:  # the oldest is the last one: its parameters are those from before all of them
-            version = known.get(one.version)
-            kept[one.model if version is None else version.answers] = one.parameters
-        if back is not None:
-            kept[back.answers] = back.parameters
-        for answers, parameters in kept.items():
-            await self._saved.save_parameters(last.runtime, answers, parameters)
-        await self._store.taken_back(taken, "" if back is None else back.name, datetime.now(UTC))
-        return None if back is None else replace(back, active=True)
+            of = known.get(one.version)
+            kept[one.model if of is None else of.answers] = one.parameters
+        if version is not None:
+            kept[version.answers] = version.parameters
+        return _Back(version, taken, last.runtime, last.model if version is None else version.answers, kept)
+
+    # ------------------------------------------------------------------ the model behind it
+
+    async def _plan(self, runtime: str, answers: str, parameters: GenerationParameters | None) -> MemoryPlan:
+        if self._runtimes.runtime(runtime).cannot("load"):
+            return MemoryPlan("switch", answers, runtime, must_load=False, made_at=datetime.now(UTC))
+        with nullcontext() if parameters is None else self._saved.trying(runtime, answers, parameters):
+            return await self._models.plan("switch", answers, runtime)
+
+    async def _switch(
+        self, runtime: str, answers: str, plan: MemoryPlan | None, yes: bool, others: bool, force: bool, status: Status
+    ) -> None:
+        """Let a model answer, loaded by a plan where its runtime takes loads."""
+        if self._runtimes.runtime(runtime).cannot("load"):
+            await self._models.choose(answers, runtime)
+            return
+        if plan is None:
+            plan = await self._models.plan("switch", answers, runtime)
+        elif (plan.runtime, plan.name) != (runtime, answers):
+            changed = PlanChanged(
+                f"{plan.name} was not switched to: {answers} @ {runtime} is what would answer by now.",
+                hint="Look at what it would do now, and ask again.",
+            )
+            changed.plan = await self._models.plan("switch", answers, runtime)
+            raise changed
+        for words in await self._models.carry_out(plan, yes=yes, others=others, force=force, status=status):
+            status(words)
 
     async def remove(self, name: str) -> ModelVersion:
         """Forget a version, and the model that was made for it.
