@@ -86,6 +86,8 @@ class EmbeddedRuntime(Runtime):
         self._held: dict[str, Holding] = {}
         self._loading: dict[str, EmbeddedChild] = {}
         self._died: dict[str, str] = {}
+        self._last: EmbeddedChild | None = None
+        """The process that ended last, or that could not load its model: its log says more."""
         self._uses = count(1)
         self._trouble = ""
         self._closing = False
@@ -185,7 +187,7 @@ class EmbeddedRuntime(Runtime):
                 raise RuntimeUnavailable("venom-tui is closing.")
             self._trouble = ""
         except VenomError as failure:
-            self._trouble = failure.message
+            self._trouble, self._last = failure.message, child
             raise
         finally:
             del self._loading[model.name]
@@ -248,13 +250,17 @@ class EmbeddedRuntime(Runtime):
         return LlamaCppClient(self._pool, held.child.url, who="The embedded llama.cpp", api_key=held.child.api_key)
 
     def log(self, model: str) -> list[str]:
-        """Return the last lines that llama.cpp wrote about a model."""
+        """Return the last lines that llama.cpp wrote about a model; "" is the one whose process ended last."""
         held = self.held(model)
-        return [] if held is None else held.child.log
+        if held is not None:
+            return held.child.log
+        last = self._last
+        return last.log if last is not None and model in ("", last.options.alias) else []
 
     async def _watch(self, held: Holding) -> None:
         """Notice that a process ended by itself."""
         status = await held.child.wait()
+        self._last = held.child
         if self._held.get(held.name) is held:
             del self._held[held.name]
             how = how_it_ended(status)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -142,6 +144,59 @@ async def test_limits_act_on_a_start_and_a_restart(tmp_path: Path) -> None:
         await shown.press("s")
         await shown.until(lambda: any("9216.0 GiB are to be kept" in one for one in shown.notices))
         await shown.until(lambda: "serves fake" in shown.line(" box "))
+
+
+async def test_the_embedded_one_is_emptied_and_filled_again(tmp_path: Path) -> None:
+    async with runtimes(tmp_path) as shown:
+        core = shown.core
+        active = await core.models.active()
+        assert active is not None and active.runtime == "embedded"
+        await to_row(shown, "embedded")
+        await shown.press("x")
+        await shown.until(lambda: any("embedded cannot be stopped: it holds no model." in one for one in shown.notices))
+        await core.models.load(active.name, "embedded")
+        await core.models.pin(active.name, "embedded")
+        (before,) = core.runtimes.loaded()
+        await shown.until(lambda: f"holds {active.name}" in shown.line(" embedded "))
+        await shown.press("R")
+        await shown.until_text(f"{active.name} is loaded again.")
+        await shown.press("y")
+        await shown.until(lambda: [one.pid for one in core.runtimes.loaded() if one.pinned] not in ([], [before.pid]))
+        (after,) = core.runtimes.loaded()
+        assert (after.name, after.pid != before.pid) == (active.name, True)
+        kinds = [one.kind for one in await core.operations.list()]
+        assert kinds[:3].count("load") == 1 and "unload" in kinds[:3]
+        await shown.until(lambda: f"holds {active.name}" in shown.line(" embedded "))
+        await shown.press("x")
+        await shown.until_text(f"{active.name} leaves memory, once it answers nobody.")
+        await shown.press("n")
+        assert [one.pid for one in core.runtimes.loaded()] == [after.pid]
+        await shown.press("x", "y")
+        await shown.until(lambda: not core.runtimes.loaded())
+        await shown.press("R")
+        await shown.until_text(f"{active.name} is loaded.")
+        await shown.press("y")
+        await shown.until(lambda: bool(core.runtimes.loaded()))
+
+
+async def test_the_log_of_an_embedded_process_that_died_stays(tmp_path: Path) -> None:
+    async with runtimes(tmp_path) as shown:
+        core = shown.core
+        active = await core.models.active()
+        assert active is not None
+        await core.models.load(active.name, "embedded")
+        (held,) = core.runtimes.loaded()
+        last = core.runtimes.log(active.name)[-1]
+        assert held.pid is not None
+        os.kill(held.pid, signal.SIGKILL)
+        await shown.until(lambda: not core.runtimes.loaded())
+        assert core.runtimes.log(active.name)[-1] == last
+        assert core.runtimes.log("")[-1] == last
+        assert core.runtimes.log("another") == []
+        await to_row(shown, "embedded")
+        await shown.press("l")
+        await shown.until_text("Log of embedded")
+        await shown.until_text(last[:40])
 
 
 async def test_what_is_not_known_says_why(tmp_path: Path) -> None:

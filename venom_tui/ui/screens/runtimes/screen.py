@@ -20,6 +20,7 @@ from venom_tui.ui.dialogs.confirm import Confirm
 from venom_tui.ui.dialogs.guarded import guarded
 from venom_tui.ui.dialogs.log import LogView
 from venom_tui.ui.dialogs.notice import Notice
+from venom_tui.ui.screens.runtimes.bound import change
 from venom_tui.ui.screens.runtimes.details import detail_rows, fact_lines
 from venom_tui.ui.screens.runtimes.rows import runtime_rows
 from venom_tui.ui.screens.runtimes.view import VERBS, Seen, View
@@ -177,7 +178,8 @@ class RuntimesScreen(SectionScreen):
         server = core.servers.get(runtime_id)
         if server is None:
             held = [model.name for model in core.runtimes.loaded() if model.runtime == runtime_id]
-            return [line for name in held for line in core.runtimes.log(name, runtime_id)][-_LOG_LINES:]
+            # What held a model last tells why it holds none.
+            return [line for name in held or [""] for line in core.runtimes.log(name, runtime_id)][-_LOG_LINES:]
         mark = await core.servers.log_mark(runtime_id)
         known = self._logs.get(runtime_id)
         if known is None or mark is None or mark != known[0]:
@@ -259,7 +261,10 @@ class RuntimesScreen(SectionScreen):
         )
 
     def action_verb(self, verb: str) -> None:
-        """Start, stop or restart the runtime under the cursor, after a question where something may be lost."""
+        """Start, stop or restart the runtime under the cursor, after a question where something may be lost.
+
+        The embedded one is stopped by unloading what it holds.
+        """
         core, seen = self.core, self._asked_for()
         if core is None or seen is None:
             return
@@ -273,6 +278,10 @@ class RuntimesScreen(SectionScreen):
         starting = seen.working is not None and seen.working.kind != "stop"
         if (why := seen.why_not(verb)) and not (verb == "stop" and starting):
             self.complain(OperationRefused(f"{seen.id} cannot be {_DONE[verb]}: {why}."))
+            return
+
+        if seen.status.kind == "embedded":
+            start(self, lambda: change(self.app, core, verb), group="control")
             return
 
         def answered(yes: bool | None) -> None:

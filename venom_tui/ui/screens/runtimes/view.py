@@ -51,7 +51,10 @@ class Seen:
     def why_not(self, verb: str) -> str:
         """Return why a verb cannot be done, "" when it can."""
         if self.status.kind == "embedded":
-            return "the embedded llama.cpp starts with the first prompt and ends with this program"
+            if verb == "stop":
+                return "" if self.status.loaded else "it holds no model"
+            alone = "the embedded llama.cpp starts with the first prompt and ends with this program"
+            return alone if verb == "start" else ""
         if self.server is None:
             return NOT_CONTROLLED
         return self.refused.get(verb, "")
