@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.servers.support import cleaned, configure, ended, opened, profile, seen, server_of, share_of
+from tests.core.servers.support import cleaned, configure, ended, opened, profile, seen, server_of, share_of, until
 from tests.real.servers.process import free_port
 from tests.ui.screens.guard.support import HOST, gpu, snapshot
 from venom_tui.core.errors import GuardRefused, NeedsYes
@@ -17,6 +18,7 @@ from venom_tui.core.servers.arguments import own_share
 from venom_tui.core.settings.control import Profile
 from venom_tui.core.types.device import GpuProcess, GuardSnapshot
 from venom_tui.core.types.operation import OperationState
+from venom_tui.core.types.server import ServerState
 
 pytestmark = pytest.mark.timeout(120)
 GIB = 1024**3
@@ -72,6 +74,23 @@ async def test_a_start_that_is_joined_asks_nothing(tmp_path: Path) -> None:
         assert (await core.servers.start("box")).id == first.id
         await ended(core, await core.servers.stop("box"))
         assert (await core.operations.get(first.id)).state is OperationState.CANCELLED
+
+
+async def test_a_restart_that_is_refused_does_not_cancel_a_start(tmp_path: Path) -> None:
+    configure(tmp_path, free_port(), "--after", "300")
+    async with opened(tmp_path, VENOM_KEEP_FREE_RAM="9TiB", VENOM_POLICY_RAM="refuse") as core:
+        first = await core.servers.start("box", force=True)
+        pid = (await until(core, ServerState.RUNS)).pid
+        with pytest.raises(GuardRefused):
+            await core.servers.restart("box")
+        assert (await core.operations.get(first.id)).state is OperationState.RUNNING
+        again = await core.servers.restart("box", force=True)
+        assert (await core.operations.get(first.id)).state is OperationState.CANCELLED
+        async with asyncio.timeout(60):
+            while server_of(core).pid in (None, pid):
+                await core.servers.look()
+        await ended(core, await core.servers.stop("box"))
+        assert (await core.operations.get(again.id)).state is OperationState.CANCELLED
 
 
 def shared(folder: Path, share: float, **environment: str) -> None:

@@ -27,7 +27,7 @@ class Policy(StrEnum):
     WARN = "warn"
     """It is said, and nothing else."""
     REFUSE = "refuse"
-    """A load, or a pull, that would break it is refused, unless it is forced."""
+    """A load, a pull or a start of a server that would break it is refused, unless it is forced."""
     EVICT = "evict"
     """The least recently used model that venom-tui loaded leaves, without a question; files never do."""
 
