@@ -98,6 +98,9 @@ async def test_a_server_survives_the_end_of_its_keeper(tmp_path: Path) -> None:
         record = read_record(tmp_path / "data" / "servers", "box")
         assert record is not None and record.keeper is not None
         assert send(record.keeper, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while start_time(record.keeper.pid) is not None:  # noqa: ASYNC110 (nothing tells of it)
+                await asyncio.sleep(0.02)
         await core.runtimes.look("box")
         assert core.runtimes.states()["box"] is RuntimeState.READY
         child = next(int(line.split()[1]) for line in await core.servers.log("box") if line.startswith("child "))
