@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -111,6 +112,43 @@ def test_it_ends_though_it_answers_somebody_who_does_not_read(
         assert reader.recv(12) == b"HTTP/1.1 200"
         worker.terminate()
         assert worker.wait(20) in ENDED
+
+
+NEVER_ENDS = """
+import time
+
+class CommonParams:
+    def __getattr__(self, name):
+        return CommonParams()
+
+class Server:
+    listening_address = "http://127.0.0.1:1"
+
+    def __init__(self, params):
+        pass
+
+    def __del__(self):
+        time.sleep(600)
+"""
+
+
+def test_it_ends_though_its_parent_is_killed_just_before_it_is_ready(tmp_path: Path) -> None:
+    """What it says then breaks its pipe, and the llama.cpp of that moment was seen never to end."""
+    (tmp_path / "xllamacpp.py").write_text(NEVER_ENDS)
+    with subprocess.Popen(
+        [sys.executable, "-m", MODULE],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        configure(process, tmp_path / "a.gguf")
+        try:
+            assert process.wait(30) == -signal.SIGALRM
+        finally:
+            process.kill()
 
 
 def test_a_closed_stdin_ends_a_load(worker: subprocess.Popen[bytes], demonstration_model: Path) -> None:

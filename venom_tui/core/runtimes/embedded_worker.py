@@ -41,14 +41,16 @@ def main() -> int:
     loading.set()
     threading.Thread(target=_watch_stdin, args=(end, loading), daemon=True).start()
     os.nice(int(configuration.get("nice", 0)))
-    server = _load(configuration)
-    loading.clear()
-    sys.stdout.write("READY " + json.dumps({"url": server.listening_address}) + "\n")
-    sys.stdout.flush()
-    os.read(ended, 1)
-    # llama.cpp may not come to an end, seen where the one who asked was killed: then the kernel ends this process.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.alarm(_END_LIMIT_S)
+    try:
+        server = _load(configuration)
+        loading.clear()
+        sys.stdout.write("READY " + json.dumps({"url": server.listening_address}) + "\n")
+        sys.stdout.flush()  # the parent may have been killed in this moment: then this raises
+        os.read(ended, 1)
+    finally:
+        # llama.cpp may not come to an end, seen where the one who asked was killed: then the kernel ends this process.
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(_END_LIMIT_S)
     del server
     return 0
 
