@@ -42,6 +42,8 @@ class Progress:
         """The log."""
         self.joined = asyncio.Event()
         """Set when the work has taken over from another process that still did it (see `Kind.overlaps`)."""
+        self.joins = False
+        """Set while another process is at the same work, which this one takes over."""
         self.given_up = False
         """Set when somebody cancelled it: what it began is to be undone, as nobody will go on with it."""
         self._changed = changed

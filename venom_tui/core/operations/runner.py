@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from venom_tui.core.errors import Interrupted
 from venom_tui.core.events import EventBus
@@ -30,6 +30,7 @@ from venom_tui.core.types.operation import Operation, OperationState
 __all__ = ["Kind", "OperationRunner", "Progress", "Terms"]
 
 T = TypeVar("T")
+Unfinished: TypeAlias = list[tuple[Operation, Terms]]  # Inside the class `list` is the method.
 
 
 class OperationRunner:
@@ -66,13 +67,15 @@ class OperationRunner:
         cause: str = "user",
         queue: str | tuple[str, ...] | None = None,
         machine: str = "",
+        holds: Sequence[str] = (),
     ) -> T:
         """Run `work` as an operation and return its result; the same kind, target and runtime asked twice run once.
 
         One that is just being stopped is not joined: it is waited for, and the work begins anew.
         `queue` names what must not run at the same time (one name or several), by default the runtime; `machine` a
-        queue of which one runs at a time over all processes of this machine. A caller that is cancelled cancels the
-        operation only when nobody else waits for it.
+        queue of which one runs at a time over all processes of this machine; `holds` what it changes: it runs beside
+        nothing that holds the same, in any process. A caller that is cancelled cancels the operation only when nobody
+        else waits for it.
 
         Raises:
             VenomError: the work failed; the operation's row says why.
@@ -87,8 +90,9 @@ class OperationRunner:
             operation = self._new(kind, target, runtime=runtime, provider=provider, cause=cause)
             names = queue if isinstance(queue, tuple) else (runtime if queue is None else queue,)
             here = f"{self._owner.machine_id} {self._owner.host}"
-            terms = Terms(f"{machine} on {here}", "", {}) if machine else None
-            running = Running(key, self._runs.progress_of(operation), frozenset(names), terms)
+            shared = Terms(f"{machine} on {here}" if machine else "", "", {"holds": list(holds)} if holds else {})
+            terms = shared if machine or holds else None
+            running = Running(key, self._runs.progress_of(operation), frozenset(names) | shared.holds, terms)
             self._runs.launch(running, work)
             self._watch.notice()
         return cast("T", await self._runs.wait(running))
@@ -131,6 +135,18 @@ class OperationRunner:
         )
         return await self._sharing.submit(operation, terms, waiting=waiting)
 
+    async def unfinished(self, kind: str) -> Unfinished:
+        """Return what of a kind is open or can be done again (not what was begun anew since), with its terms."""
+        return await self._sharing.unfinished(kind)
+
+    async def claimed(self, claim: str) -> Operation | None:
+        """Return the open operation that has a claim, whichever process runs it."""
+        return await self._sharing.claimed(claim)
+
+    async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
+        """Change what a paused operation needs to be done."""
+        await self._sharing.amend(operation_id, arguments)
+
     def _new(self, kind: str, target: str, *, cause: str, **facts: object) -> Operation:
         created = self._now()
         self._last_place = max(created.timestamp(), self._last_place + 1e-6)
@@ -144,6 +160,11 @@ class OperationRunner:
             place=self._last_place,
             **facts,  # type: ignore[arg-type]  # fields of one dataclass
         )
+
+    @property
+    def owner(self) -> Owner:
+        """This process."""
+        return self._owner
 
     @property
     def closing(self) -> bool:

@@ -245,6 +245,7 @@ class Runs:
         """Begin what another process still runs, and take it over once the work says that it goes on here."""
         assert running.joins is not None
         progress, entry = running.progress, running.joins
+        progress.joins = True
         working = asyncio.ensure_future(work(progress))
         joined = asyncio.create_task(progress.joined.wait())
         try:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from venom_tui.core.errors import NotFound, OperationRefused
 from venom_tui.core.events import EventBus, OperationChanged
@@ -67,6 +68,25 @@ class Sharing:
         """Return an operation as it is true from here."""
         return await self._history.get(operation_id, self._runs.known())
 
+    async def unfinished(self, kind: str) -> list[tuple[Operation, Terms]]:
+        """Return what of a kind is open or can be done again, as it is true from here, oldest first."""
+        before = self._runs.known()
+        found = await self._shared.unfinished(kind)
+        seen = await self._history.look([entry for entry, _ in found])
+        known = before | self._runs.known()  # what ended meanwhile was read as it was before
+        operations = [known.get(one.id, one) for one in seen]
+        pairs = zip(operations, (terms for _, terms in found), strict=True)
+        return [(operation, terms) for operation, terms in pairs if operation.state is not _S.SUCCEEDED]
+
+    async def claimed(self, claim: str) -> Operation | None:
+        """Return the open operation that has a claim, as it is true from here."""
+        entry = await self._shared.claimed(claim)
+        return None if entry is None else await self.get(entry.operation.id)
+
+    async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
+        """Change what a paused operation needs to be done."""
+        await self._shared.amend(operation_id, arguments)
+
     # ------------------------------------------------------------------ begun
 
     async def submit(self, operation: Operation, terms: Terms, *, waiting: bool) -> Operation:
@@ -102,8 +122,9 @@ class Sharing:
     def running_of(self, operation: Operation, terms: Terms, *, lines: list[str] | None = None) -> Running:
         """Return an operation as this process is about to run it."""
         operation = replace(operation, background=self.background)
-        # Its queue is decided in the store, over all processes; what it is about is held here as well.
-        names = frozenset(filter(None, (terms.claim, *terms.arguments.get("holds", ()))))
+        # Its queue and what it holds are decided in the store, over all processes: who waited for them here as well
+        # could wait for one that waits for it there.
+        names = frozenset(filter(None, (terms.claim,)))
         key = ("shared", terms.claim or operation.id)
         return Running(key, self._runs.progress_of(operation, lines), names, terms)
 

@@ -23,8 +23,18 @@ from venom_tui.core.store.rows import time_text
 from venom_tui.core.types.operation import Operation, OperationState
 
 _PLACE_STEP = 0.001
-_BEFORE = """JOIN (SELECT id AS my_id, queue AS my_queue, place AS my_place FROM operations WHERE id = ?)
-    WHERE queue = my_queue AND id <> my_id AND (state = 'running' OR (state = 'queued' AND place < my_place))"""
+_HOLDS = "json_each(CASE {} WHEN '' THEN '{{}}' ELSE {} END, '$.holds')"
+_BEFORE = f"""JOIN (SELECT id AS my_id, queue AS my_queue, place AS my_place, arguments AS mine FROM operations
+        WHERE id = ?)
+    WHERE {OPEN} AND id <> my_id AND (
+        (queue = my_queue AND queue <> '' AND (state = 'running' OR (state = 'queued' AND place < my_place)))
+        OR (state = 'running' AND EXISTS (SELECT 1 FROM {_HOLDS.format("arguments", "arguments")} AS theirs
+            JOIN {_HOLDS.format("mine", "mine")} AS ours ON theirs.value = ours.value)))"""
+_UNFINISHED = f"""SELECT operation, owner, seen_at, request, queue, place, claim, arguments FROM operations AS one
+    WHERE kind = ? AND state <> 'succeeded' AND arguments <> '' AND ({OPEN} OR NOT EXISTS (
+        SELECT 1 FROM operations AS later WHERE later.kind = one.kind AND later.created_at > one.created_at
+        AND (later.target = one.target OR (later.claim = one.claim AND one.claim <> ''))))
+    ORDER BY created_at"""
 
 
 class Request(StrEnum):
@@ -45,11 +55,16 @@ class Terms:
     """How an operation gets along with others."""
 
     queue: str
-    """One operation of a queue runs at a time, over all processes of this machine."""
+    """One operation of a queue runs at a time, over all processes of this machine; "" is none."""
     claim: str
     """Two open operations never have the same one, over all processes and machines that share the database."""
     arguments: Mapping[str, Any]
-    """What its kind needs to do it, as JSON has it. `holds` are names that no other operation of its process holds."""
+    """What its kind needs to do it, as JSON has it. Of `holds` no two that run at once have one in common."""
+
+    @property
+    def holds(self) -> frozenset[str]:
+        """What it changes, by names."""
+        return frozenset(self.arguments.get("holds", ()))
 
 
 class SharedOperations:
@@ -99,6 +114,30 @@ class SharedOperations:
             "SELECT queue, claim, arguments FROM operations WHERE id = ? AND arguments <> ''", (operation_id,)
         )
         return Terms(found[0][0], found[0][1], json.loads(found[0][2])) if found else None
+
+    async def unfinished(self, kind: str) -> list[tuple[Entry, Terms]]:
+        """Return what of a kind is open or can be done again, oldest first.
+
+        What ended and was begun anew since is left out.
+        """
+        rows = await self._database.read(_UNFINISHED, (kind,))
+        return [(entry_of(row), Terms(row["queue"], row["claim"], json.loads(row["arguments"]))) for row in rows]
+
+    async def claimed(self, claim: str) -> Entry | None:
+        """Return the open operation that has a claim."""
+        rows = await self._database.read(f"{COLUMNS} WHERE claim = ? AND claim <> '' AND {OPEN}", (claim,))
+        return entry_of(rows[0]) if rows else None
+
+    async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
+        """Change what an open operation needs to be done, while nobody does it."""
+        text = json.dumps(arguments, separators=(",", ":"))
+
+        async def write(db: aiosqlite.Connection) -> None:
+            await db.execute(
+                "UPDATE operations SET arguments = ? WHERE id = ? AND state = 'paused'", (text, operation_id)
+            )
+
+        await self._database.write(write)
 
     async def start(self, operation: Operation, owner: Owner) -> list[Entry] | None:
         """Set an operation running if it is its turn: then the list is empty, else it holds what stands before it.
