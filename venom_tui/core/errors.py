@@ -112,7 +112,7 @@ class Offline(VenomError):
 
 
 class ModelInUse(VenomError):
-    """A model was to be removed that answers the next prompt."""
+    """A model was to be changed that answers the next prompt, or of which something is being fetched."""
 
     code = "model_in_use"
 

@@ -158,3 +158,34 @@ def test_a_linked_folder_leads_nowhere(folder: Path) -> None:
     with pytest.raises(UsageError, match="lies outside"):
         copy_files(folder / "data/models/tiny.gguf", folder / "data/models", "way/x", told, lambda: False)
     assert list((folder / "outside").iterdir()) == []
+
+
+@pytest.mark.usefixtures("_no_links")
+def test_what_a_killed_copy_left_is_replaced(folder: Path) -> None:
+    source, target = folder / "data/models/tiny.gguf", folder / "there"
+    target.mkdir()
+    (target / ".x.gguf.copying").write_bytes(b"half")
+    copy_files(source, target, "x", told, lambda: False)
+    assert [path.name for path in target.iterdir()] == ["x.gguf"]
+    assert (target / "x.gguf").read_bytes() == source.read_bytes()
+
+
+def test_what_a_killed_copy_left_may_be_another_name_of_a_whole_one(folder: Path) -> None:
+    there = folder / "there"
+    there.mkdir()
+    (there / "whole.gguf").write_bytes(b"whole")
+    os.link(there / "whole.gguf", there / ".x.gguf.copying")
+    with copying._begun(there / ".x.gguf.copying") as writer:
+        writer.write(b"new")
+    assert (there / "whole.gguf").read_bytes() == b"whole"
+
+
+@pytest.mark.usefixtures("_no_links")
+def test_what_is_being_copied_now_is_left_alone(folder: Path) -> None:
+    source, target = folder / "data/models/tiny.gguf", folder / "there"
+    target.mkdir()
+    with copying._begun(target / ".x.gguf.copying") as writer:
+        with pytest.raises(UsageError, match="is being written just now"):
+            copy_files(source, target, "x", told, lambda: False)
+        writer.write(b"theirs")
+    assert (target / ".x.gguf.copying").read_bytes() == b"theirs"

@@ -209,6 +209,30 @@ def test_the_folder_of_gguf_files(tmp_path: Path) -> None:
     assert models_storage(tmp_path / "none", 0).size_bytes == 0
 
 
+def test_what_a_killed_copy_left_can_be_cleaned(tmp_path: Path) -> None:
+    (tmp_path / ".x.gguf.copying").write_bytes(b"x" * 30_000)
+    assert not models_storage(tmp_path, 0).orphans[0].cleanable, "a copy may be writing it"
+    (orphan,) = models_storage(tmp_path, 0, now=later).orphans
+    assert (orphan.kind, orphan.cleanable) == ("partial copy", True)
+    freed, left, really = cleaned(tmp_path, lambda: models_storage(tmp_path, 0, now=later))
+    assert freed == really == orphan.size_bytes and left == [] and not list(tmp_path.iterdir())
+
+
+def test_a_table_of_progress_goes_with_its_partial_file(tmp_path: Path) -> None:
+    blobs = tmp_path / "models--org--x" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / ("12" * 32 + ".venom.incomplete")).write_bytes(b"x" * 70_000)
+    (blobs / ("12" * 32 + ".venom.incomplete.json")).write_bytes(b"y" * 8192)
+    (blobs / ("34" * 32 + ".venom.incomplete.json")).write_bytes(b"y" * 100)
+    held = hub_storage(tmp_path, 0, now=later)
+    assert [one.kind for one in held.orphans] == ["incomplete download", "incomplete download"]
+    assert held.orphaned_bytes == du(tmp_path)
+    kept = hub_storage(tmp_path, 0, now=later, kept=lambda path: "it is needed" if path.name.startswith("12") else "")
+    assert [(one.cleanable, one.why) for one in kept.orphans] == [(False, "it is needed"), (True, "")]
+    freed, left, really = cleaned(tmp_path, lambda: hub_storage(tmp_path, 0, now=later))
+    assert freed == really > 70_000 and left == [] and not list(blobs.iterdir())
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     """A cache with two revisions of a repository that share a file."""

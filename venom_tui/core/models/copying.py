@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import BinaryIO
 
 from venom_tui.core.errors import Interrupted, LoadFailed, NotRemovable, ReadOnly, UsageError, VenomError
-from venom_tui.core.models.files import parts_of
+from venom_tui.core.models.changing import Changing
+from venom_tui.core.models.files import COPYING, parts_of
 from venom_tui.core.models.names import check_name, name_of_file, normalized
 from venom_tui.core.models.ollama_side import OllamaSide
 from venom_tui.core.operations.runner import OperationRunner, Progress
@@ -37,12 +40,14 @@ class Copier:
         store: SettingsStore,
         operations: OperationRunner,
         ollama: OllamaSide,
+        changing: Changing,
         models: Models,
     ) -> None:
         self._settings = settings
         self._store = store
         self._operations = operations
         self._ollama = ollama
+        self._changing = changing
         self._models = models
 
     async def copy(self, model: ModelInfo, new_name: str) -> ModelInfo:
@@ -51,6 +56,7 @@ class Copier:
         Raises:
             UsageError: the new name is not legal, or taken.
             NotRemovable: its server cannot be told to.
+            ModelInUse: something of it is being fetched or is to be, or a model of the new name is.
             RuntimeFailure: the server failed, with its own words.
             ReadOnly: venom-tui runs read-only.
         """
@@ -63,8 +69,11 @@ class Copier:
         taken = {one.name.lower() for one in await self._models() if one.runtime == model.runtime}
         if name.lower() in taken:
             raise UsageError(f"There is a model {name!r} already.", hint="Copying replaces nothing: take another name.")
+        holds = self._changing.holds_of_copy(model, name)
+        await self._changing.refuse(model.name, holds, "copied")
 
         async def work(progress: Progress) -> None:
+            await self._changing.refuse(model.name, holds, "copied")  # one that was begun while this waited
             progress.update(message=f"copying {model.name}")
             if of_ollama:
                 await self._ollama.copy(model.runtime, model.name, name)
@@ -74,7 +83,8 @@ class Copier:
             await self._store.save_parameters(model.runtime, name, saved)
 
         target = f"{model.name} → {name}"
-        await self._operations.run("copy", target, work, runtime=model.runtime, provider=model.provider)
+        facts = {"runtime": model.runtime, "provider": model.provider}
+        await self._operations.run("copy", target, work, holds=holds, **facts)
         for found in await self._models():
             if (found.runtime, found.name.lower()) == (model.runtime, name.lower()):
                 return found
@@ -166,15 +176,15 @@ def _put(
     else:
         made.append(target)
         return done + part.stat().st_size
-    free = shutil.disk_usage(target.parent).free
-    if free < total - done:
-        raise VenomError(
-            f"There is no room for the copy: it takes {total - done:,} bytes, and {free:,} are free.",
-            hint="Free some first; `venom-tui models disk` tells what takes the room.",
-        )
-    beside = target.with_name(f".{target.name}.copying")
-    made.append(beside)
-    with part.open("rb") as reader, beside.open("xb") as writer:
+    beside = target.with_name(f".{target.name}{COPYING}")
+    with part.open("rb") as reader, _begun(beside) as writer:
+        made.append(beside)
+        free = shutil.disk_usage(target.parent).free
+        if free < total - done:
+            raise VenomError(
+                f"There is no room for the copy: it takes {total - done:,} bytes, and {free:,} are free.",
+                hint="Free some first; `venom-tui models disk` tells what takes the room.",
+            )
         while piece := reader.read(_PIECE):
             if given_up():
                 raise Interrupted("The copy was given up.")
@@ -186,6 +196,25 @@ def _put(
     _rename(beside, target)
     made.append(target)
     return done
+
+
+def _begun(path: Path) -> BinaryIO:
+    """Begin a file; what a copy that was killed left there goes.
+
+    Raises:
+        UsageError: it is being written now.
+    """
+    try:
+        with path.open("rb") as old:
+            fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()  # never written into: it may be another name of a copy that is whole
+    except FileNotFoundError:
+        pass
+    except BlockingIOError:
+        raise UsageError(f"{path.name} is being written just now.", hint="Wait for that copy.") from None
+    writer = path.open("xb")
+    fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return writer
 
 
 def _rename(beside: Path, target: Path) -> None:

@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from venom_tui.core.downloads.partial import table_of
 from venom_tui.core.errors import NotRemovable
+from venom_tui.core.models.files import COPYING
 from venom_tui.core.models.hub_cache import PREFIX, Entry, entries_of
 from venom_tui.core.models.inside import Inside, allocated
 from venom_tui.core.models.ollama_folder import OllamaFolder
@@ -26,10 +28,19 @@ from venom_tui.core.types.storage import Orphan, Storage
 GRACE_S = 3600.0
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}\Z")
 _PARTIAL = re.compile(r"sha256-[0-9a-f]{64}-partial(?:-\d+)?\Z")
-_LEFT_OVER = (".incomplete", ".partial", ".part")
+_LEFT_OVER = (".incomplete", ".partial", ".part", COPYING)
+_OURS = ".venom.incomplete"
+_TABLE = ".venom.incomplete.json"
+"""What is written beside a partial file of ours, and goes with it."""
 _MOST = 200_000
 
 Seconds = Callable[[], float]
+Kept = Callable[[Path], str]
+"""Tells why something stays that no model needs; "" where nothing speaks for it."""
+
+
+def _nothing(_path: Path) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,9 @@ class _File:
     stat: os.stat_result
 
 
-def ollama_storage(runtime: str, label: str, folder: OllamaFolder, *, now: Seconds = time.time) -> Storage:
+def ollama_storage(
+    runtime: str, label: str, folder: OllamaFolder, *, now: Seconds = time.time, kept: Kept = _nothing
+) -> Storage:
     """Return what an Ollama's folder holds."""
     sizes = {digest: folder.taken(digest) for digest in folder.named()}
     counts = Counter(digest for model in folder.models.values() for digest in {one.digest for one in model.layers})
@@ -50,9 +63,9 @@ def ollama_storage(runtime: str, label: str, folder: OllamaFolder, *, now: Secon
         if file.path.parent != folder.root / "blobs" or file.path.name in named:
             continue
         if _PARTIAL.match(file.path.name):
-            orphans.append(_orphan(file, "partial download", now()))
+            orphans.append(_orphan(file, "partial download", now(), kept(file.path)))
         elif _BLOB.match(file.path.name):
-            orphan = _orphan(file, "unused blob", now())
+            orphan = _orphan(file, "unused blob", now(), kept(file.path))
             if folder.unreadable:
                 why = f"a manifest cannot be read, which may name it: {sanitize_line(folder.unreadable[0], 120)}"
                 orphan = replace(orphan, cleanable=False, why=why)
@@ -78,7 +91,11 @@ def models_storage(folder: Path, models: int, *, now: Seconds = time.time) -> St
         for file in everything
         if names[file.stat.st_dev, file.stat.st_ino] > 1
     }
-    orphans = [_orphan(file, "partial download", now()) for file in everything if file.path.name.endswith(_LEFT_OVER)]
+    orphans = [
+        _orphan(file, "partial copy" if file.path.name.endswith(COPYING) else "partial download", now())
+        for file in everything
+        if file.path.name.endswith(_LEFT_OVER)
+    ]
     return _storage(
         "models",
         "GGUF files",
@@ -91,23 +108,28 @@ def models_storage(folder: Path, models: int, *, now: Seconds = time.time) -> St
     )
 
 
-def hub_storage(folder: Path, models: int, *, now: Seconds = time.time) -> Storage:
+def hub_storage(folder: Path, models: int, *, now: Seconds = time.time, kept: Kept = _nothing) -> Storage:
     """Return what the Hugging Face cache holds."""
     everything = list(_files(folder))
     uses = Counter(entry.blob for repository in _repositories(folder) for entry in _entries(repository))
     orphans, shared, saved = [], 0, 0
+    partial = {table_of(file.path) for file in everything if file.path.name.endswith(_OURS)}
+    tables = {file.path: file for file in everything if file.path in partial}
     for file in everything:
         if not stat.S_ISREG(file.stat.st_mode) or file.path.parent.name != "blobs":
             continue
         if not file.path.parent.parent.name.startswith(PREFIX):
             continue
-        if file.path.name.endswith(_LEFT_OVER):
-            orphans.append(_orphan(file, "incomplete download", now()))
+        if file.path in tables:
+            continue
+        if file.path.name.endswith((*_LEFT_OVER, _TABLE)):
+            beside = tables.get(table_of(file.path))
+            orphans.append(_orphan(file, "incomplete download", now(), kept(file.path), beside))
         elif uses[file.path] > 1:
             shared += allocated(file.stat)
             saved += allocated(file.stat) * (uses[file.path] - 1)
         elif not uses[file.path]:
-            orphans.append(_orphan(file, "unused blob", now()))
+            orphans.append(_orphan(file, "unused blob", now(), kept(file.path)))
     return _storage(
         "hub",
         "Hugging Face cache",
@@ -130,18 +152,25 @@ def clean(root: Path, orphans: Iterable[Orphan], storage: Callable[[], Storage])
 
     `storage` looks again: what a model names meanwhile, or what a download has touched, is no orphan any more.
     """
-    still = {orphan.path for orphan in storage().orphans if orphan.cleanable}
+    still = {orphan.path: orphan for orphan in storage().orphans}
     inside = Inside(root)
     freed, left = 0, []
     for orphan in orphans:
-        if orphan.path not in still:
-            left.append(f"{sanitize_line(Path(orphan.path).name, 80)} is not left over any more")
+        name, found = sanitize_line(Path(orphan.path).name, 80), still.get(orphan.path)
+        if found is None or not found.cleanable:
+            left.append(f"{name} is not left over any more" if found is None else f"{name} stays: {found.why}")
             continue
         try:
-            freed += inside.remove(Path(orphan.path))
+            freed += _remove(inside, Path(orphan.path))
         except NotRemovable as failure:
             left.append(failure.message)
     return freed, left
+
+
+def _remove(inside: Inside, path: Path) -> int:
+    freed = inside.remove(path)
+    table = table_of(path)
+    return freed + (inside.remove(table) if path.name.endswith(_OURS) and os.path.lexists(table) else 0)
 
 
 def _storage(storage_id: str, label: str, folder: Path, **facts: object) -> Storage:
@@ -158,16 +187,18 @@ def _storage(storage_id: str, label: str, folder: Path, **facts: object) -> Stor
     return replace(found, **facts)  # type: ignore[arg-type]  # fields of one dataclass
 
 
-def _orphan(file: _File, kind: str, now: float) -> Orphan:
-    fresh = now - max(file.stat.st_mtime, file.stat.st_ctime) < GRACE_S
+def _orphan(file: _File, kind: str, now: float, why: str = "", beside: _File | None = None) -> Orphan:
+    """Return what is left over; `why` it stays all the same, `beside` it lies what goes with it."""
+    all_of_it = [file.stat] if beside is None else [file.stat, beside.stat]
+    fresh = now - max(max(one.st_mtime, one.st_ctime) for one in all_of_it) < GRACE_S
     return Orphan(
         path=str(file.path),
         kind=kind,
-        size_bytes=allocated(file.stat),
+        size_bytes=sum(allocated(one) for one in all_of_it),
         length_bytes=file.stat.st_size,
-        modified_at=datetime.fromtimestamp(file.stat.st_mtime, UTC),
-        cleanable=not fresh,
-        why="it changed within the last hour: a download may be using it" if fresh else "",
+        modified_at=datetime.fromtimestamp(max(one.st_mtime for one in all_of_it), UTC),
+        cleanable=not (fresh or why),
+        why=why or ("it changed within the last hour: a download may be using it" if fresh else ""),
     )
 
 

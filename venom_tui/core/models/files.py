@@ -23,6 +23,8 @@ _MOST = 5000
 _PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf\Z", re.IGNORECASE)
 
 
+COPYING = ".copying"
+"""Ending of a file that is being copied, beside what it will be."""
 NOT_MODELS = ("mmproj", "adapter", "imatrix", "vocab")
 """Kinds of GGUF files that answer nobody on their own."""
 

@@ -15,6 +15,7 @@ from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import NotRemovable, ReadOnly, RuntimeFailure, StoreError, UsageError
 from venom_tui.core.events import EventBus, ModelsChanged
 from venom_tui.core.models import disk
+from venom_tui.core.models.changing import Changing
 from venom_tui.core.models.copying import Copier
 from venom_tui.core.models.facts import same_weights
 from venom_tui.core.models.files import parts_of
@@ -67,8 +68,9 @@ class ModelRegistry:
         self._ollama = OllamaSide(runtimes, self._facts)
         self._outside = Outside(settings, pool, catalog)
         self._updates = Updates(settings, pool, self._outside)
-        self._remover = Remover(settings, runtimes, operations, self._facts, self._ollama, self._everything)
-        self._copier = Copier(settings, store, operations, self._ollama, self._everything)
+        changing = self._changing = Changing(settings, self._ollama, operations)
+        self._remover = Remover(settings, runtimes, operations, self._facts, self._ollama, changing, self._everything)
+        self._copier = Copier(settings, store, operations, self._ollama, changing, self._everything)
 
     async def _everything(self) -> list[ModelInfo]:
         return await self._manager.list(refresh=True)
@@ -298,14 +300,19 @@ class ModelRegistry:
         models = await self._manager.list()
         return [
             await asyncio.to_thread(disk.models_storage, self._settings.models_dir, _count(models, "local")),
-            await asyncio.to_thread(disk.hub_storage, self._settings.hub_cache, _count(models, "huggingface")),
+            await self._storage_of_hub(_count(models, "huggingface")),
             *[await self._storage_of(runtime, models) for runtime in self._ollama.ids()],
         ]
+
+    async def _storage_of_hub(self, models: int) -> Storage:
+        kept = await self._changing.kept_in_hub()
+        return await asyncio.to_thread(disk.hub_storage, self._settings.hub_cache, models, kept=kept)
 
     async def _storage_of(self, runtime: str, models: Sequence[ModelInfo]) -> Storage:
         folder = await self._ollama.folder(runtime, models)
         if folder is not None:
-            return await asyncio.to_thread(disk.ollama_storage, runtime, f"Ollama {runtime}", folder)
+            kept = await self._changing.kept_of_ollama(runtime)
+            return await asyncio.to_thread(disk.ollama_storage, runtime, f"Ollama {runtime}", folder, kept=kept)
         own = [model for model in models if model.runtime == runtime and not model.remote_host]
         why = "the server's folder of models is not readable here" if own else "it has no model that tells its folder"
         return replace(disk.unreadable(runtime, f"Ollama {runtime}", "", why), models=len(own))
@@ -313,10 +320,11 @@ class ModelRegistry:
     async def clean(self, storage_id: str, orphans: Sequence[Orphan]) -> tuple[int, list[str]]:
         """Delete what nothing needs in a folder; return the bytes that came back, and why others stay.
 
-        What is no orphan any more, or changed within the last hour, stays.
+        What is no orphan any more, changed within the last hour, or belongs to a pull that can go on, stays.
 
         Raises:
             UsageError: there is no such folder.
+            ModelInUse: a server is just pulling into it.
             ReadOnly: venom-tui runs read-only.
             NotRemovable: the folder cannot be read.
         """
@@ -326,27 +334,30 @@ class ModelRegistry:
         async def work(progress: Progress) -> tuple[int, list[str]]:
             total = sum(orphan.size_bytes for orphan in orphans)
             progress.update(message=f"cleaning {len(orphans)} files", bytes_total=total)
+            await self._changing.refuse_cleaning(storage_id)  # for a pull that was begun while this waited
             result = await self._clean(storage_id, orphans)
             progress.update(message="cleaned", bytes_done=result[0])
             return result
 
-        return await self._operations.run("clean", storage_id, work, queue=storage_id)
+        await self._changing.refuse_cleaning(storage_id)
+        holds = await self._changing.holds_of_cleaning(storage_id, orphans)
+        return await self._operations.run("clean", storage_id, work, queue=storage_id, holds=holds)
 
     async def _clean(self, storage_id: str, orphans: Sequence[Orphan]) -> tuple[int, list[str]]:
         if storage_id == "models":
             folder = self._settings.models_dir
             return await asyncio.to_thread(disk.clean, folder, orphans, lambda: disk.models_storage(folder, 0))
         if storage_id == "hub":
-            cache = self._settings.hub_cache
-            return await asyncio.to_thread(disk.clean, cache, orphans, lambda: disk.hub_storage(cache, 0))
+            cache, in_hub = self._settings.hub_cache, await self._changing.kept_in_hub()
+            return await asyncio.to_thread(disk.clean, cache, orphans, lambda: disk.hub_storage(cache, 0, kept=in_hub))
         if storage_id not in self._ollama.ids():
             raise UsageError(f"There is no folder of models {storage_id!r}.")
         found = await self._ollama.folder(storage_id, await self._manager.list())
         if found is None:
             raise NotRemovable("The server's folder of models is not readable here.")
-        root = found.root
+        root, kept = found.root, await self._changing.kept_of_ollama(storage_id)
         return await asyncio.to_thread(
-            disk.clean, root, orphans, lambda: disk.ollama_storage(storage_id, "", read_folder(root))
+            disk.clean, root, orphans, lambda: disk.ollama_storage(storage_id, "", read_folder(root), kept=kept)
         )
 
 

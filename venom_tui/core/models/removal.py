@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from venom_tui.core.errors import ModelInUse, NotRemovable, ReadOnly, VenomError
+from venom_tui.core.models.changing import Changing
 from venom_tui.core.models.facts import Facts, same_weights
 from venom_tui.core.models.files import parts_of
 from venom_tui.core.models.hub_removal import delete, plan_deletion
@@ -42,6 +43,7 @@ class Remover:
         operations: OperationRunner,
         facts: Facts,
         ollama: OllamaSide,
+        changing: Changing,
         models: Models,
     ) -> None:
         self._settings = settings
@@ -49,6 +51,7 @@ class Remover:
         self._operations = operations
         self._facts = facts
         self._ollama = ollama
+        self._changing = changing
         self._models = models
 
     # ------------------------------------------------------------------ what it means
@@ -57,11 +60,13 @@ class Remover:
         """Return what removing models frees.
 
         Raises:
-            ModelInUse: the one that answers is among them.
+            ModelInUse: the one that answers is among them, or one of which something is being fetched or is to be.
             NotRemovable: one of them is not ours to remove.
             RuntimeFailure: a server cannot be asked.
         """
         self._check(chosen, everything)
+        for model in chosen:
+            await self._changing.refuse(model.name, self._changing.holds(model), "removed")
         removals = []
         for runtime in dict.fromkeys(model.runtime for model in chosen if _of_server(model)):
             own = [model for model in chosen if model.runtime == runtime and _of_server(model)]
@@ -193,8 +198,11 @@ class Remover:
         if model is None:
             raise NotRemovable(f"{item.name} is gone already.")
         self._check([model], everything)
+        holds = self._changing.holds(model)
+        await self._changing.refuse(model.name, holds, "removed")
 
         async def work(progress: Progress) -> None:
+            await self._changing.refuse(model.name, holds, "removed")  # one that was begun while this waited
             if model.runtime:
                 # Ollama's own removal leaves a model in memory.
                 progress.update(message=f"unloading {model.name}")
@@ -209,7 +217,7 @@ class Remover:
 
         queue = model.runtime if model.provider != "huggingface" or _of_server(model) else HUB_QUEUE
         kind = {"runtime": model.runtime, "provider": model.provider}
-        await self._operations.run("remove", model.name, work, queue=queue, **kind)
+        await self._operations.run("remove", model.name, work, queue=queue, holds=holds, **kind)
 
     async def _delete(self, model: ModelInfo) -> None:
         if _of_server(model):

@@ -12,7 +12,7 @@ class Orphan:
 
     path: str
     kind: str
-    """`partial download`, `unused blob`, `incomplete download`, `empty repository`."""
+    """`partial download`, `partial copy`, `incomplete download`, `unused blob`, `old revision`."""
     size_bytes: int
     """What it really takes on the disk."""
     length_bytes: int

@@ -107,6 +107,7 @@ class Previews:
             "insecure": insecure,
             "total": total,
             "layers": len(files) or None,
+            "digests": None if manifest is None else [[digest, size] for _, digest, size in manifest.layers],
             "folder": folder,
         }
         return Planned(self._limited(preview), arguments)

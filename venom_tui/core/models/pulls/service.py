@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from venom_tui.core.clients.addresses import is_loopback
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ReadOnly, RuntimeUnavailable, UsageError
+from venom_tui.core.models import held
 from venom_tui.core.models.names import (
     PROVIDERS,
     Provider,
@@ -50,7 +50,7 @@ class Pulls:
         self._runtimes = runtimes
         self._operations = operations
         self._previews = Previews(settings, pool, outside)
-        self._machine = owner.machine_id if owner.host in ("", owner.machine_id) else f"{owner.machine_id} {owner.host}"
+        self._machine = held.machine_of(owner)
         self._planned: dict[PullPreview, Planned] = {}
         register(operations, settings, pool)
 
@@ -189,12 +189,12 @@ class Pulls:
         """Return how a pull gets along with others: one at a time from a provider, the same one never twice."""
         if arguments["provider"] == "ollama":
             endpoint = arguments["endpoint"]
-            # Loopback is another server on each machine that shares this home.
-            server = f"{endpoint} of {self._machine}" if is_loopback(endpoint) else endpoint
-            about = f"{server} {ollama_name(arguments['model']).key}"
-            return Terms(f"downloads of {server}", f"pull {about}", dict(arguments) | {"holds": [about]})
+            server = held.server_of(endpoint, self._machine)
+            about = held.of_ollama(server, arguments["model"])
+            holds = {"holds": [about, held.pulls_into(server)]}
+            return Terms(f"downloads of {server}", f"pull {about}", dict(arguments) | holds)
         names = json.dumps(sorted(path for path, _, _ in arguments["files"]))
         files = hashlib.sha256(names.encode()).hexdigest()[:16]
-        about = f"{arguments['cache']} {arguments['repository']}"
+        about = held.of_repository(arguments["cache"], arguments["repository"])
         claim = f"pull {about} {arguments['commit']} {files}"
         return Terms(f"downloads of huggingface on {self._machine}", claim, dict(arguments) | {"holds": [about]})
