@@ -21,8 +21,8 @@ from venom_tui.core.models.memory.planning import Planner
 from venom_tui.core.models.memory.service import ModelMemory
 from venom_tui.core.models.memory.watch import LimitWatch
 from venom_tui.core.models.outside import Outside
-from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.models.pulls.service import Pulls
+from venom_tui.core.models.pulls.unfinished import PULL
 from venom_tui.core.models.registry import ModelRegistry
 from venom_tui.core.models.versions.service import VersionService
 from venom_tui.core.operations.runner import OperationRunner

@@ -54,6 +54,21 @@ def free_bytes(folder: str | Path) -> int | None:
             return usage.f_bavail * (usage.f_frsize or usage.f_bsize)
 
 
+def disk_of(folder: str | Path) -> int | None:
+    """Return which file system holds a folder that is there or will be; None where that cannot be told."""
+    for place in (Path(folder), *Path(folder).parents):
+        try:
+            return os.stat(place).st_dev
+        except FileNotFoundError:
+            continue
+        except PermissionError:
+            mount = mount_of(str(place))
+            return None if mount in (None, place) else disk_of(mount)
+        except (OSError, ValueError):
+            return None
+    return None
+
+
 def mount_of(path: str) -> Path | None:
     """Return where the file system that holds a path is mounted, also where the path itself may not be looked at."""
     try:

@@ -144,7 +144,7 @@ class OperationRunner:
         return await self._sharing.claimed(claim)
 
     async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
-        """Change what a paused operation needs to be done."""
+        """Change what an open operation needs to be done; who does it already is not told."""
         await self._sharing.amend(operation_id, arguments)
 
     def _new(self, kind: str, target: str, *, cause: str, **facts: object) -> Operation:

@@ -84,7 +84,7 @@ class Sharing:
         return None if entry is None else await self.get(entry.operation.id)
 
     async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
-        """Change what a paused operation needs to be done."""
+        """Change what an open operation needs to be done; who does it already is not told."""
         await self._shared.amend(operation_id, arguments)
 
     # ------------------------------------------------------------------ begun

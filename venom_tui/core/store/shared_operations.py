@@ -129,13 +129,11 @@ class SharedOperations:
         return entry_of(rows[0]) if rows else None
 
     async def amend(self, operation_id: str, arguments: Mapping[str, Any]) -> None:
-        """Change what an open operation needs to be done, while nobody does it."""
+        """Change what an open operation needs to be done; who does it already is not told."""
         text = json.dumps(arguments, separators=(",", ":"))
 
         async def write(db: aiosqlite.Connection) -> None:
-            await db.execute(
-                "UPDATE operations SET arguments = ? WHERE id = ? AND state = 'paused'", (text, operation_id)
-            )
+            await db.execute(f"UPDATE operations SET arguments = ? WHERE id = ? AND {OPEN}", (text, operation_id))
 
         await self._database.write(write)
 

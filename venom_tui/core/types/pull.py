@@ -40,6 +40,8 @@ class PullPreview:
     """Where it will lie."""
     free_bytes: int | None = None
     """What is free there."""
+    others_bytes: int = 0
+    """What other pulls still fetch there."""
     kept_bytes: int = 0
     """What is to be kept free there; 0: no limit is set."""
     policy: Policy = Policy.ASK
@@ -52,16 +54,14 @@ class PullPreview:
     @property
     def short_bytes(self) -> int:
         """How much space is missing, as far as that is known; 0 where it fits or nothing is known."""
-        if self.bytes_missing is None or self.free_bytes is None:
-            return 0
-        return max(0, self.bytes_missing - self.free_bytes)
+        return max(0, -(self.left_bytes or 0)) if self.bytes_missing else 0
 
     @property
     def left_bytes(self) -> int | None:
-        """What would be free after it; negative where it does not fit."""
+        """What would be free after it and what is being fetched already; negative where it does not fit."""
         if self.bytes_missing is None or self.free_bytes is None:
             return None
-        return self.free_bytes - self.bytes_missing
+        return self.free_bytes - self.bytes_missing - self.others_bytes
 
     @property
     def breaks_limit(self) -> bool:

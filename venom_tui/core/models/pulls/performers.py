@@ -14,19 +14,26 @@ from venom_tui.core.downloads import hub, ollama
 from venom_tui.core.downloads.hub_fetch import WantedFile
 from venom_tui.core.downloads.hub_files import HubFiles
 from venom_tui.core.downloads.patience import Patience
+from venom_tui.core.models.pulls.fetching import check_turn, missing_of, missing_of_ollama
+from venom_tui.core.models.pulls.unfinished import PULL, UnfinishedPulls
 from venom_tui.core.operations.runner import Kind, OperationRunner, Progress
 from venom_tui.core.settings import Settings, key_of, read_runtimes
-
-PULL = "pull"
 
 
 def register(operations: OperationRunner, settings: Settings, pool: HttpPool) -> None:
     """Let a runner do pulls."""
+    pulls = UnfinishedPulls(operations)
 
     async def work(arguments: Mapping[str, Any], progress: Progress) -> None:
+        # What was so when it was begun may be long ago: it has waited, was paused, or is retried.
         if arguments["provider"] == "ollama":
-            await _from_ollama(arguments, progress, settings, pool)
+            client = await _ollama(arguments, settings, pool)
+            if not progress.joins:
+                await check_turn(arguments, await missing_of_ollama(client, arguments), progress, settings, pulls)
+            await _from_ollama(arguments, client, progress, settings)
         else:
+            missing = sum((await asyncio.to_thread(missing_of, arguments)).values())
+            await check_turn(arguments, missing, progress, settings, pulls)
             await _from_hub(arguments, progress, settings, pool)
 
     # Two may ask an Ollama for the same: it fetches once. A file of ours has one who writes it.
@@ -38,10 +45,15 @@ def patience_of(settings: Settings) -> Patience:
     return Patience(stalled_s=settings.float("VENOM_PULL_STALL_S"), tries=settings.int("VENOM_PULL_TRIES"))
 
 
-async def _from_ollama(arguments: Mapping[str, Any], progress: Progress, settings: Settings, pool: HttpPool) -> None:
+async def _ollama(arguments: Mapping[str, Any], settings: Settings, pool: HttpPool) -> OllamaClient:
     endpoint = arguments["endpoint"]
     key = await asyncio.to_thread(_key, settings, arguments["runtime"])
-    client = OllamaClient(pool, endpoint, who=f"Ollama at {shown_address(endpoint)}", api_key=key)
+    return OllamaClient(pool, endpoint, who=f"Ollama at {shown_address(endpoint)}", api_key=key)
+
+
+async def _from_ollama(
+    arguments: Mapping[str, Any], client: OllamaClient, progress: Progress, settings: Settings
+) -> None:
     wanted = ollama.OllamaPull(
         arguments["model"],
         insecure=arguments["insecure"],

@@ -15,12 +15,14 @@ from venom_tui.core.clients.proxies import is_local
 from venom_tui.core.downloads.hub import present
 from venom_tui.core.downloads.hub_fetch import WantedFile
 from venom_tui.core.downloads.hub_files import HubFiles
-from venom_tui.core.downloads.space import folder_of, free_bytes, partial_bytes
+from venom_tui.core.downloads.space import folder_of, free_bytes, human, partial_bytes
 from venom_tui.core.errors import ModelNotFound, Offline, RuntimeFailure, RuntimeRefused
 from venom_tui.core.models.names import OLLAMA_HOST, HubName, OllamaName
 from venom_tui.core.models.outside import Outside
+from venom_tui.core.models.pulls.fetching import others_bytes
 from venom_tui.core.models.pulls.room import limit_text
 from venom_tui.core.models.pulls.selection import is_gguf, select
+from venom_tui.core.models.pulls.unfinished import UnfinishedPulls
 from venom_tui.core.resources.limits import Limits
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
@@ -55,10 +57,11 @@ class OllamaServer:
 class Previews:
     """Makes previews."""
 
-    def __init__(self, settings: Settings, pool: HttpPool, outside: Outside) -> None:
+    def __init__(self, settings: Settings, pool: HttpPool, outside: Outside, pulls: UnfinishedPulls) -> None:
         self._settings = settings
         self._pool = pool
         self._outside = outside
+        self._pulls = pulls
         self._limits = Limits(settings)
 
     # ------------------------------------------------------------------ Ollama
@@ -110,7 +113,7 @@ class Previews:
             "digests": None if manifest is None else [[digest, size] for _, digest, size in manifest.layers],
             "folder": folder,
         }
-        return Planned(self._limited(preview), arguments)
+        return Planned(await self._limited(preview, arguments), arguments)
 
     async def _manifest(
         self, name: OllamaName, insecure: bool, here: bool, warnings: list[str]
@@ -140,9 +143,14 @@ class Previews:
             warnings.append(f"{unknown}: {_words(failure)}")
         return None
 
-    def _limited(self, preview: PullPreview) -> PullPreview:
-        """Return a preview with what is to be kept free, and with a warning where that is all that is done about it."""
+    async def _limited(self, preview: PullPreview, arguments: dict[str, Any]) -> PullPreview:
+        """Return a preview with what others fetch there and what is to be kept free; with warnings of both."""
+        fetching = [one for one in await self._pulls.all() if one.fetches]
+        others = await asyncio.to_thread(others_bytes, fetching, arguments)
         found = replace(preview, kept_bytes=self._limits.kept_disk, policy=self._limits.policy(LimitKind.DISK))
+        if others:
+            words = f"Other pulls still fetch {human(others)} there."
+            found = replace(found, others_bytes=others, warnings=(*found.warnings, words))
         if found.breaks_limit and found.policy is Policy.WARN and not found.short_bytes:
             found = replace(found, warnings=(*found.warnings, f"{limit_text(found)}."))
         return found
@@ -193,7 +201,7 @@ class Previews:
             "files": [[one.path, one.size, one.sha256] for one in files],
             "cache": str(cache),
         }
-        return Planned(self._limited(preview), arguments)
+        return Planned(await self._limited(preview, arguments), arguments)
 
     async def _check_access(self, repository: str, commit: str, files: Sequence[HubFile]) -> None:
         """Ask for one file of a gated repository: whether we may have it is not told by the listing.

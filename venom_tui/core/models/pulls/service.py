@@ -20,16 +20,17 @@ from venom_tui.core.models.names import (
     provider_of,
 )
 from venom_tui.core.models.outside import Outside
-from venom_tui.core.models.pulls.performers import PULL, register
+from venom_tui.core.models.pulls.performers import register
 from venom_tui.core.models.pulls.previews import OllamaServer, Planned, Previews
 from venom_tui.core.models.pulls.room import check
+from venom_tui.core.models.pulls.unfinished import PULL, UnfinishedPulls
 from venom_tui.core.operations.runner import OperationRunner, Terms
 from venom_tui.core.owner import Owner
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.ollama import OllamaRuntime
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
-from venom_tui.core.types.operation import Operation
+from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.core.types.pull import PullPreview
 from venom_tui.core.types.runtime import UNHEARD
 
@@ -49,7 +50,7 @@ class Pulls:
         self._settings = settings
         self._runtimes = runtimes
         self._operations = operations
-        self._previews = Previews(settings, pool, outside)
+        self._previews = Previews(settings, pool, outside, UnfinishedPulls(operations))
         self._machine = held.machine_of(owner)
         self._planned: dict[PullPreview, Planned] = {}
         register(operations, settings, pool)
@@ -106,11 +107,16 @@ class Pulls:
         if planned is None:
             planned = await self._plan(name, provider, insecure, runtime)
         found = planned.preview
-        check(found, yes=yes, force=force)
+        terms = self._terms(planned.arguments | {"yes": yes, "force": force})
+        before = await self._operations.claimed(terms.claim)
+        if before is None or before.state in (OperationState.PAUSED, OperationState.INTERRUPTED):
+            check(found, yes=yes, force=force)
+        if before is not None and (yes or force):
+            await self._operations.amend(before.id, terms.arguments)
         return await self._operations.submit(
             PULL,
             sanitize_line(name, 300),
-            self._terms(planned.arguments),
+            terms,
             runtime=found.runtime,
             provider=found.provider,
             bytes_total=found.bytes_total,

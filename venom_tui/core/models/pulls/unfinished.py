@@ -6,10 +6,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from venom_tui.core.errors import ModelInUse
-from venom_tui.core.models.pulls.performers import PULL
 from venom_tui.core.operations.runner import OperationRunner, Terms
 from venom_tui.core.types.operation import Operation, OperationState
 
+PULL = "pull"
 _S = OperationState
 _FETCHES = frozenset({_S.RUNNING, _S.QUEUED})
 _OPEN = _FETCHES | {_S.PAUSED, _S.INTERRUPTED}
