@@ -12,6 +12,7 @@ from venom_tui.core.clients.feeds import FeedClient
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.huggingface import HuggingFaceClient
 from venom_tui.core.clients.ollama_library import OllamaLibraryClient
+from venom_tui.core.clients.proxies import is_local
 from venom_tui.core.errors import Offline, StoreError, UsageError, VenomError
 from venom_tui.core.models.names import hub_name
 from venom_tui.core.models.quantization import quantization_of
@@ -26,6 +27,37 @@ NEWS = ("blog", "papers")
 _MONTH = re.compile(r"20\d\d-(?:0[1-9]|1[0-2])\Z", re.ASCII)
 _TIMES = ("updated_at", "published_at", "asked_at")
 _SHORTEST, _LONGEST = 2, 200
+
+
+def check_online(settings: Settings, who: str) -> None:
+    """Refuse to ask somebody where that is switched off.
+
+    Raises:
+        Offline: it is.
+    """
+    if settings.flag("VENOM_OFFLINE"):
+        raise Offline(f"{who} is not asked: venom-tui is offline (VENOM_OFFLINE).", hint="Unset it to ask.")
+
+
+def check_hub(settings: Settings) -> None:
+    """Refuse to ask Hugging Face where that is switched off, also by the setting of its own library.
+
+    Raises:
+        Offline: it is.
+    """
+    check_online(settings, "Hugging Face")
+    if settings.flag("HF_HUB_OFFLINE"):
+        raise Offline("Hugging Face is not asked: HF_HUB_OFFLINE is set.", hint="Unset it to ask.")
+
+
+def check_registry(settings: Settings, host: str) -> None:
+    """Refuse to have something fetched from a registry where that is switched off; one of the own network is asked.
+
+    Raises:
+        Offline: it is.
+    """
+    if not is_local(f"http://{host}"):
+        check_online(settings, f"The registry {sanitize_line(host, 80)}")
 
 
 class Outside:
@@ -43,9 +75,7 @@ class Outside:
             Offline: nothing outside may be asked.
             UsageError: HF_ENDPOINT is no address.
         """
-        self.check_online("Hugging Face")
-        if self._settings.flag("HF_HUB_OFFLINE"):
-            raise Offline("Hugging Face is not asked: HF_HUB_OFFLINE is set.", hint="Unset it to ask.")
+        check_hub(self._settings)
         return HuggingFaceClient(self._settings.text("HF_ENDPOINT"), self._settings.text("HF_TOKEN"))
 
     def check_online(self, who: str) -> None:
@@ -54,8 +84,7 @@ class Outside:
         Raises:
             Offline: it is.
         """
-        if self._settings.flag("VENOM_OFFLINE"):
-            raise Offline(f"{who} is not asked: venom-tui is offline (VENOM_OFFLINE).", hint="Unset it to ask.")
+        check_online(self._settings, who)
 
     # ------------------------------------------------------------------ offers
 

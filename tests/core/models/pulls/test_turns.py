@@ -14,7 +14,7 @@ from tests.core.models.pulls.support import MANIFEST, core_with, ollama, registr
 from tests.hub import Hub, Repository
 from tests.servers import hangs
 from venom_tui.core.core import Core
-from venom_tui.core.errors import GuardRefused, NeedsYes, NoSpace
+from venom_tui.core.errors import GuardRefused, NeedsYes, NoSpace, Offline
 from venom_tui.core.models.pulls import fetching, previews
 from venom_tui.core.types.operation import Operation, OperationState
 
@@ -149,3 +149,35 @@ async def test_layers_that_both_need_are_fetched_once(tmp_path: Path) -> None:
         async with core_with(tmp_path, hub=hub, ollama=fake) as (core, _):
             await core.models.pull("big")
             assert (await core.models.preview_pull("big:7b")).others_bytes == 0
+
+
+@pytest.mark.parametrize("key", ["VENOM_OFFLINE", "HF_HUB_OFFLINE"])
+async def test_what_is_gone_on_with_asks_nobody_offline(tmp_path: Path, small: Repository, key: str) -> None:
+    with Hub(small) as hub:
+        async with core_with(tmp_path, hub=hub) as (core, _):
+            paused = await stopped(core, hub, pause=True)
+        hub.asked.clear()
+        values: dict[str, Any] = {key: "1"}
+        async with core_with(tmp_path, hub=hub, **values) as (core, _):
+            for again in (core.operations.resume, core.operations.retry):
+                ended = await core.operations.wait((await again(paused.id)).id)
+                assert (ended.state, ended.error_code) == (S.FAILED, "offline") and key in ended.error
+        assert not hub.asked_for("*")
+
+
+async def test_an_ollama_is_told_to_fetch_nothing_from_outside_while_offline(tmp_path: Path) -> None:
+    with Hub() as hub:
+        registry(hub)
+        fake = ollama(hangs)
+        async with core_with(tmp_path, hub=hub, ollama=fake) as (core, _):
+            paused = await core.models.pull("big")
+            await core.operations.pause(paused.id)
+        async with core_with(tmp_path, hub=hub, ollama=fake, VENOM_OFFLINE="1") as (core, server):
+            assert server is not None
+            with pytest.raises(Offline, match=r"The registry registry\.ollama\.ai is not asked"):
+                await core.models.pull("big")
+            ended = await core.operations.wait((await core.operations.resume(paused.id)).id)
+            assert (ended.state, ended.error_code) == (S.FAILED, "offline")
+            assert not [one for one in server.asked if one.target == "POST /api/pull"]
+            own = await core.models.preview_pull("localhost:5000/library/big")
+            assert own.provider == "ollama", "a registry of the own network is asked"

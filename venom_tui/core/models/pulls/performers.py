@@ -14,6 +14,8 @@ from venom_tui.core.downloads import hub, ollama
 from venom_tui.core.downloads.hub_fetch import WantedFile
 from venom_tui.core.downloads.hub_files import HubFiles
 from venom_tui.core.downloads.patience import Patience
+from venom_tui.core.models.names import ollama_name
+from venom_tui.core.models.outside import check_hub, check_registry
 from venom_tui.core.models.pulls.fetching import check_turn, missing_of, missing_of_ollama
 from venom_tui.core.models.pulls.unfinished import PULL, UnfinishedPulls
 from venom_tui.core.operations.runner import Kind, OperationRunner, Progress
@@ -29,9 +31,11 @@ def register(operations: OperationRunner, settings: Settings, pool: HttpPool) ->
         if arguments["provider"] == "ollama":
             client = await _ollama(arguments, settings, pool)
             if not progress.joins:
+                check_registry(settings, ollama_name(arguments["model"]).host)
                 await check_turn(arguments, await missing_of_ollama(client, arguments), progress, settings, pulls)
             await _from_ollama(arguments, client, progress, settings)
         else:
+            check_hub(settings)
             missing = sum((await asyncio.to_thread(missing_of, arguments)).values())
             await check_turn(arguments, missing, progress, settings, pulls)
             await _from_hub(arguments, progress, settings, pool)

@@ -16,9 +16,9 @@ from venom_tui.core.downloads.hub import present
 from venom_tui.core.downloads.hub_fetch import WantedFile
 from venom_tui.core.downloads.hub_files import HubFiles
 from venom_tui.core.downloads.space import folder_of, free_bytes, human, partial_bytes
-from venom_tui.core.errors import ModelNotFound, Offline, RuntimeFailure, RuntimeRefused
+from venom_tui.core.errors import ModelNotFound, RuntimeFailure, RuntimeRefused
 from venom_tui.core.models.names import OLLAMA_HOST, HubName, OllamaName
-from venom_tui.core.models.outside import Outside
+from venom_tui.core.models.outside import Outside, check_registry
 from venom_tui.core.models.pulls.fetching import others_bytes
 from venom_tui.core.models.pulls.room import limit_text
 from venom_tui.core.models.pulls.selection import is_gguf, select
@@ -71,7 +71,9 @@ class Previews:
 
         Raises:
             ModelNotFound: its registry does not have it.
+            Offline: its registry is outside, and nothing outside may be asked.
         """
+        check_registry(self._settings, name.host)
         warnings: list[str] = []
         here = is_loopback(server.client.base_url)
         manifest = await self._manifest(name, insecure, here, warnings)
@@ -127,8 +129,6 @@ class Previews:
         else:
             url = f"http{'' if insecure else 's'}://{name.host}"
         try:
-            if not is_local(url):
-                self._outside.check_online("The registry")
             registry = OllamaRegistryClient(self._pool, url)
             return await registry.manifest(f"{name.namespace}/{name.model}", name.tag)
         except RuntimeRefused as refusal:
@@ -139,7 +139,7 @@ class Previews:
                     server_message=refusal.server_message,
                 ) from refusal
             warnings.append(f"{unknown}: {_words(refusal)}")
-        except (RuntimeFailure, Offline) as failure:
+        except RuntimeFailure as failure:
             warnings.append(f"{unknown}: {_words(failure)}")
         return None
 
@@ -254,5 +254,5 @@ def _kind(media_type: str) -> str:
     return _KINDS.get(kind, kind)
 
 
-def _words(failure: RuntimeFailure | Offline) -> str:
+def _words(failure: RuntimeFailure) -> str:
     return " ".join(filter(None, (failure.message, failure.server_message)))
