@@ -13,7 +13,7 @@ from venom_tui.cli.options import check_writable, confirm, json_option
 from venom_tui.cli.output import data_of, or_unknown, pairs, show, size, table, when
 from venom_tui.cli.running import run_with_core
 from venom_tui.core.errors import OperationRefused
-from venom_tui.core.types.operation import Operation
+from venom_tui.core.types.operation import Operation, OperationState
 
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
@@ -204,6 +204,32 @@ def retry(flags: dict[str, Any], operation_id: str, detach: bool, as_json: bool)
         detach=detach,
         as_json=as_json,
     )
+
+
+@command.command("move", context_settings={"ignore_unknown_options": True})
+@click.argument("operation_id", metavar="ID")
+@click.argument("by", metavar="BY", type=int)
+@json_option
+@click.pass_obj
+def move(flags: dict[str, Any], operation_id: str, by: int, as_json: bool) -> None:
+    """Move what waits in its queue: BY is so many places back (+1), or forward (-1)."""
+    if not by:
+        raise click.UsageError("BY is so many places back (+1), or forward (-1): 0 moves nothing.")
+
+    async def work(core: Core) -> Operation:
+        check_writable(core.settings, "what waits keeps its place")
+        operation = await core.operations.get(operation_id)
+        what = f"The {operation.kind} of {operation.target}"
+        if operation.state is not OperationState.QUEUED:
+            raise OperationRefused(f"{what} does not wait: it is {operation.state}.", hint="Only what waits is moved.")
+        if not await core.operations.move(operation.id, by):
+            where = "before" if by < 0 else "behind"
+            raise OperationRefused(f"{what} cannot be moved: nothing that could change places waits {where} it.")
+        return await core.operations.get(operation.id)
+
+    operation = run_with_core(work, flags)
+    text = f"The {operation.kind} of {operation.target} was moved {'forward' if by < 0 else 'back'}."
+    show(operation, lambda: [text], as_json=as_json)
 
 
 @command.command("clear")

@@ -182,6 +182,19 @@ async def test_cancel(opened: Open) -> None:
         assert "Only what runs or waits can be cancelled." in shown.notices
 
 
+async def test_what_cannot_be_done_again_or_moved_says_so(opened: Open, data_dir: Path) -> None:
+    await write(data_dir, [operation("load", S.FAILED, kind="load"), operation("wait", S.QUEUED, kind="load")])
+    async with opened() as shown:
+        await shown.until_text("Queued 1")
+        await shown.press("g", "K")
+        await shown.until(lambda: any("nothing that could change places" in notice for notice in shown.notices))
+        await shown.press("J")
+        await shown.until(lambda: any("waits behind it" in notice for notice in shown.notices))
+        await shown.press("G", "R")
+        await shown.until(lambda: any("It cannot be done again from here" in notice for notice in shown.notices))
+        assert len(await shown.core.operations.list()) == 2
+
+
 async def test_what_another_venom_tui_runs_is_shown_and_left_alone(opened: Open, data_dir: Path) -> None:
     running = operation("run", S.RUNNING, hours=0.01, bytes_done=GIB, bytes_total=10 * GIB)
     await write(data_dir, [running], elsewhere())

@@ -313,6 +313,8 @@ class OperationsScreen(SectionScreen):
             self.notify("Only what has ended can be done once more.", markup=False)
         elif operation.state is OperationState.SUCCEEDED:
             self.notify("It has succeeded: nothing is left to do.", markup=False)
+        elif not operation.repeatable:
+            self.notify("It cannot be done again from here: begin it as it was begun before.", markup=False)
         else:
             self._change(lambda core: core.operations.retry(operation.id))
 
@@ -322,7 +324,12 @@ class OperationsScreen(SectionScreen):
         if operation is None or operation.state is not OperationState.QUEUED:
             self.notify("Only what waits can be moved.", markup=False)
         else:
-            self._change(lambda core: core.operations.move(operation.id, by))
+            self._change(lambda core: self._move(core, operation, by))
+
+    async def _move(self, core: Core, operation: Operation, by: int) -> None:
+        if not await core.operations.move(operation.id, by):
+            where = "before" if by < 0 else "behind"
+            self.notify(f"It cannot be moved: nothing that could change places with it waits {where} it.", markup=False)
 
     def action_pull(self) -> None:
         """Ask which model is to be fetched."""
