@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from venom_tui.core.models.ollama_folder import OllamaFolder, read_folder, read_
 from venom_tui.core.types.storage import Storage
 
 BIG = random.Random(7).randbytes(3_000_000)
+OTHER_BYTES = 2_000_000
 OTHER = random.Random(8).randbytes(2_000_000)
 
 
@@ -247,17 +249,62 @@ def cache(tmp_path: Path) -> Path:
 
 def test_the_hugging_face_cache(cache: Path) -> None:
     held = hub_storage(cache, 3, now=later)
-    assert held.size_bytes == du(cache) and held.orphans == ()
+    assert held.size_bytes == du(cache)
+    (old,) = held.orphans
+    assert (old.kind, old.cleanable) == ("old revision", True)
+    assert OTHER_BYTES <= old.size_bytes < OTHER_BYTES + 20_000, "what both revisions have counts nothing"
     assert 3_000_000 <= (held.shared_bytes or 0) < 3_100_000, "both revisions have it"
     blobs = cache / "models--org--x" / "blobs"
     (blobs / ("12" * 32 + ".a1b2c3d4.incomplete")).write_bytes(b"x" * 70_000)
     (blobs / ("34" * 32)).write_bytes(b"y" * 40_000)
     held = hub_storage(cache, 3, now=later)
-    assert [(one.kind, one.cleanable) for one in held.orphans] == [("incomplete download", True), ("unused blob", True)]
+    assert [(one.kind, one.cleanable) for one in held.orphans] == [
+        ("old revision", True), ("incomplete download", True), ("unused blob", True),
+    ]  # fmt: skip
     assert not any(one.cleanable for one in hub_storage(cache, 3).orphans), "a download may be writing them"
     freed, left, really = cleaned(cache, lambda: hub_storage(cache, 3, now=later))
-    assert freed == really > 110_000 and left == []
-    assert len(list(blobs.iterdir())) == 3
+    assert freed == really == held.cleanable_bytes > OTHER_BYTES + 110_000 and left == []
+    assert len(list(blobs.iterdir())) == 2 and len(list(blobs.parent.glob("snapshots/*"))) == 1
+    assert (cache / "models--org--x" / "snapshots").exists() and hub_storage(cache, 3, now=later).orphans == ()
+    for path in blobs.parent.glob("snapshots/*/*"):
+        assert path.read_bytes() in (BIG, OTHER[:1_000_000])
+
+
+def test_a_revision_that_something_names_stays(cache: Path) -> None:
+    repository = cache / "models--org--x"
+    (old,) = hub_storage(cache, 3, now=later).orphans
+    pinned = repository / "refs" / "refs" / "pr" / "1"
+    pinned.parent.mkdir(parents=True)
+    pinned.write_text(Path(old.path).name)
+    assert hub_storage(cache, 3, now=later).orphans == ()
+    pinned.write_text("no commit")
+    assert hub_storage(cache, 3, now=later).orphans == (), "what cannot be read may name it"
+    pinned.unlink()
+    kept = hub_storage(cache, 3, now=later, kept=lambda path: "a pull goes on from it").orphans
+    assert [(one.cleanable, one.why) for one in kept] == [(False, "a pull goes on from it")]
+    freed, left = clean(cache, kept, lambda: hub_storage(cache, 3, now=later, kept=lambda path: "it is needed"))
+    assert freed == 0 and "stays: it is needed" in left[0] and Path(old.path).exists()
+
+
+def test_an_old_revision_takes_nothing_with_it_from_outside(cache: Path, tmp_path: Path) -> None:
+    (old,) = hub_storage(cache, 3, now=later).orphans
+    precious = tmp_path / "precious"
+    precious.write_bytes(b"p" * 10_000)
+    (Path(old.path) / "way.gguf").symlink_to(precious)
+    freed, left = clean(cache, [old], lambda: hub_storage(cache, 3, now=later))
+    assert left == [] and freed > OTHER_BYTES and precious.exists() and not Path(old.path).exists()
+
+
+def test_what_two_old_revisions_hold_counts_once(cache: Path) -> None:
+    repository = cache / "models--org--x"
+    (old,) = hub_storage(cache, 3, now=later).orphans
+    again = repository / "snapshots" / ("0" * 40)
+    shutil.copytree(old.path, again, symlinks=True)
+    held = hub_storage(cache, 3, now=later)
+    assert [one.kind for one in held.orphans] == ["old revision"] * 2
+    assert held.cleanable_bytes < OTHER_BYTES + 40_000
+    freed, left, really = cleaned(cache, lambda: hub_storage(cache, 3, now=later))
+    assert freed == really == held.cleanable_bytes and left == []
 
 
 def test_what_belongs_to_somebody_else_cannot_be_cleaned(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

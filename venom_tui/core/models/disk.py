@@ -19,8 +19,8 @@ from pathlib import Path
 from venom_tui.core.downloads.partial import table_of
 from venom_tui.core.errors import NotRemovable
 from venom_tui.core.models.files import COPYING
-from venom_tui.core.models.hub_cache import PREFIX, Entry, entries_of
-from venom_tui.core.models.inside import Inside, allocated
+from venom_tui.core.models.hub_cache import PREFIX, Entry, entries_of, old_revisions, target_of
+from venom_tui.core.models.inside import Inside, allocated, freed_by
 from venom_tui.core.models.ollama_folder import OllamaFolder
 from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.types.storage import Orphan, Storage
@@ -130,6 +130,8 @@ def hub_storage(folder: Path, models: int, *, now: Seconds = time.time, kept: Ke
             saved += allocated(file.stat) * (uses[file.path] - 1)
         elif not uses[file.path]:
             orphans.append(_orphan(file, "unused blob", now(), kept(file.path)))
+    for repository in _repositories(folder):
+        orphans += _old_revisions(repository, now(), kept)
     return _storage(
         "hub",
         "Hugging Face cache",
@@ -168,9 +170,52 @@ def clean(root: Path, orphans: Iterable[Orphan], storage: Callable[[], Storage])
 
 
 def _remove(inside: Inside, path: Path) -> int:
+    if path.parent.name == "snapshots":
+        return _remove_revision(inside, path)
     freed = inside.remove(path)
     table = table_of(path)
     return freed + (inside.remove(table) if path.name.endswith(_OURS) and os.path.lexists(table) else 0)
+
+
+def _remove_revision(inside: Inside, snapshot: Path) -> int:
+    """Delete a snapshot, with the blobs that no other one links."""
+    blobs = snapshot.parent.parent / "blobs"
+    links = _linked(inside, snapshot)
+    for other in snapshot.parent.iterdir():
+        if other != snapshot and stat.S_ISDIR(inside.stat(other).st_mode):
+            links -= _linked(inside, other)
+    freed = inside.remove_tree(snapshot)
+    return freed + sum(inside.remove(blob) for blob in sorted(links) if blob.parent == blobs and os.path.lexists(blob))
+
+
+def _linked(inside: Inside, snapshot: Path) -> set[Path]:
+    """Return what a snapshot's files point to, all of it.
+
+    Raises:
+        NotRemovable: it cannot be looked into.
+    """
+    return {target_of(path) for path, _ in inside.files(snapshot)}
+
+
+def _old_revisions(repository: Path, now: float, kept: Kept) -> list[Orphan]:
+    """Return the revisions that no reference names, with what only they hold; what two of them hold counts once."""
+    old = old_revisions(repository)
+    needed = {
+        entry.blob
+        for snapshot in ((repository / "snapshots").iterdir() if old else ())
+        if snapshot not in old
+        for entry in entries_of(snapshot)
+    }
+    found = []
+    for snapshot in old:
+        entries = list(entries_of(snapshot))
+        blobs = {entry.blob for entry in entries if entry.blob.parent == repository / "blobs"} - needed
+        needed |= blobs
+        stats = [path.lstat() for path in (*blobs, *(entry.path for entry in entries)) if os.path.lexists(path)]
+        orphan = _orphan(_File(snapshot, snapshot.lstat()), "old revision", now, kept(snapshot))
+        length = sum(one.st_size for one in stats if stat.S_ISREG(one.st_mode))
+        found.append(replace(orphan, size_bytes=sum(freed_by(one) for one in stats), length_bytes=length))
+    return found
 
 
 def _storage(storage_id: str, label: str, folder: Path, **facts: object) -> Storage:

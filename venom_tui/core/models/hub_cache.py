@@ -145,6 +145,32 @@ def _commit_of(reference: Path) -> str:
     return text if _COMMIT.match(text) else ""
 
 
+def old_revisions(folder: Path) -> list[Path]:
+    """Return the snapshots of a repository's folder that no reference names, without the one that is listed.
+
+    Nothing where something of that cannot be read: what is named is not known then.
+    """
+    repository = _repository(folder)
+    if repository is None:
+        return []
+    named = {repository.commit}
+    pending = [folder / "refs"]
+    try:
+        while pending:
+            for entry in list(os.scandir(pending.pop())):
+                if entry.is_dir(follow_symlinks=False):
+                    pending.append(Path(entry.path))
+                elif commit := _commit_of(Path(entry.path)):
+                    named.add(commit)
+                else:
+                    return []
+    except FileNotFoundError:
+        pass  # there is none: everything was fetched by its commit
+    except OSError:
+        return []
+    return sorted(folder / "snapshots" / one for one in repository.revisions if one not in named)
+
+
 def entries_of(snapshot: Path) -> Iterator[Entry]:
     """Yield the files of a snapshot; linked folders are not gone into."""
     pending, count = [(snapshot, 0)], 0
@@ -163,10 +189,10 @@ def entries_of(snapshot: Path) -> Iterator[Entry]:
                 if depth < _DEEPEST:
                     pending.append((path, depth + 1))
             else:
-                yield Entry(path, path.relative_to(snapshot).as_posix(), _target(path))
+                yield Entry(path, path.relative_to(snapshot).as_posix(), target_of(path))
 
 
-def _target(path: Path) -> Path:
+def target_of(path: Path) -> Path:
     """Return where a link points, its first step only: a blob may itself stand for one that repositories share."""
     try:
         return Path(os.path.normpath(path.parent / os.readlink(path)))
