@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.core.downloads.hubs import MIB, weights
+from tests.core.downloads.recorded import replays
 from tests.core.models.catalog import Catalog, Setting, catalog, gguf
 from tests.core.models.pulls.support import ollama as ollama_that
 from tests.core.models.pulls.support import registry
@@ -160,3 +161,19 @@ async def test_cleaning_an_ollama_leaves_the_layers_of_its_pulls(tmp_path: Path)
         freed, (left,) = await at.core.registry.clean("ollama", held.orphans)
         assert freed > 0 and "big is a download that is paused" in left
         assert [path.name[7:8] for path in (root / "blobs").glob("*-partial")] == ["a"]
+
+
+@pytest.mark.usefixtures("_old")
+async def test_a_pull_that_never_fetched_anything_keeps_nothing(tmp_path: Path) -> None:
+    root = tmp_path / "ollama"
+    lay(root, OllamaModel("one:1b", b"w" * 9000))
+    (root / "blobs" / f"sha256-{'9' * 64}-partial").write_bytes(b"x" * 5000)
+    weights_at = next(path for path in (root / "blobs").iterdir() if path.stat().st_size == 9000)
+    fake = ollama_that(replays("registry-500"), modelfile=f"FROM {weights_at}\n")
+    fake.models = {"one:1b": {"digest": read_folder(root).models[ollama_name("one:1b").key].digest[7:]}}
+    async with catalog(tmp_path, Setting(fake)) as at:
+        at.hub.answers("/v2/*", 500, b"oops")
+        pull = await at.core.models.pull("big")
+        assert (await at.core.operations.wait(pull.id)).state is S.FAILED
+        held = next(one for one in await at.core.registry.storage() if one.id == "ollama")
+        assert [one.cleanable for one in held.orphans] == [True]

@@ -76,7 +76,7 @@ class Changing:
         unknown = ""
         for pull in pulls:
             digests = pull.terms.arguments.get("digests")
-            if digests is None:
+            if digests is None and (pull.open or pull.operation.bytes_done):
                 unknown = pull.why_kept  # which layers are its own is not known
             for digest, _ in digests or ():
                 why[digest.removeprefix("sha256:")] = pull.why_kept
