@@ -124,6 +124,40 @@ async def test_better_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         assert all(one.size_bytes < 5 * GIB and one.as_of and one.provider == "huggingface" for one in others)
 
 
+async def test_better_models_leave_free_what_is_kept_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def snapshot() -> GuardSnapshot:
+        return machine(gpu(total=24, free=4), loaded=(held("mine:latest", gpus={0: 18}),), at=datetime.now(UTC))
+
+    async with serving(FakeOllama(models={})) as server:
+        where = {"OLLAMA_HOST": server.url}
+        async with open_core(tmp_path, **where) as core:
+            on(core, monkeypatch, snapshot())
+            await core.runtimes.settled(10)
+            found = {one.name: one for one in await core.fits.better([])}
+            assert found["gemma3:4b"].verdict is Verdict.FITS
+            assert found["qwen3:32b"].evicts == ("mine:latest",)
+        kept = {"VENOM_KEEP_FREE_VRAM": "2GiB", "VENOM_POLICY_VRAM": "refuse", "VENOM_NEVER_EVICT": "mine"}
+        async with open_core(tmp_path, **where, **kept) as core:
+            on(core, monkeypatch, snapshot())
+            await core.runtimes.settled(10)
+            left = await core.fits.better([])
+            assert left and all(one.likely_bytes <= 2 * GIB and not one.evicts for one in left)
+
+
+async def test_offered_models_leave_free_what_is_kept_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_sparse(tmp_path / "x-Q8_0.gguf", llama(layers=2, kind="Q8_0"))
+    facts = {"tags": ["gguf"], "pipeline_tag": "text-generation", "gguf": {"total": 1_000_000_000}}
+    with Hub(Repository("org/x-GGUF", {path.name: path}, facts=facts)) as hub:
+        where = {"HF_ENDPOINT": hub.url, "VENOM_OLLAMA_LIBRARY": hub.url}
+        async with open_core(tmp_path, **where) as core:
+            on(core, monkeypatch, machine(ram=3))
+            found, _ = await core.fits.offered()
+            assert [one.verdict for one in found] == [Verdict.FITS]
+        async with open_core(tmp_path, **where, VENOM_KEEP_FREE_RAM="2440MiB", VENOM_POLICY_RAM="ask") as core:
+            on(core, monkeypatch, machine(ram=3))
+            assert (await core.fits.offered())[0] == []
+
+
 async def test_what_a_load_took_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("venom_tui.core.models.fit.ledger.SETTLED_S", 0.5)
     async with open_core(tmp_path) as core:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from venom_tui.core.errors import VenomError
 from venom_tui.core.models.fit.remote import RemoteModel
 from venom_tui.core.models.fit.reporting import Correction, Subject, verdict_of
+from venom_tui.core.resources.limits import NO_RESERVE, Reserve
 from venom_tui.core.types.device import GuardSnapshot
 from venom_tui.core.types.fit import Candidate, FitQuestion, Verdict
 from venom_tui.core.types.offer import Offer, Offers
@@ -63,9 +64,16 @@ def _parameters(text: str) -> float:
 
 
 async def candidates(
-    offers: Sequence[tuple[Offer, str]], find: Find, snapshot: GuardSnapshot, correction: Correction
+    offers: Sequence[tuple[Offer, str]],
+    find: Find,
+    snapshot: GuardSnapshot,
+    correction: Correction,
+    reserve: Reserve = NO_RESERVE,
 ) -> list[Candidate]:
-    """Return those of `offers` that fit, by what their headers say; the largest first. One that fails is left out."""
+    """Return those of `offers` that fit, by what their headers say; the largest first. One that fails is left out.
+
+    `reserve` says what is kept free, and which loaded models stay.
+    """
     turns = asyncio.Semaphore(_AT_ONCE)
 
     async def look(offer: Offer, name: str) -> Candidate | None:
@@ -77,7 +85,7 @@ async def candidates(
         context = min(CONTEXT, model.shape.context_length or CONTEXT)
         question = FitQuestion(context, "auto" if model.kind == "vllm" else "f16")
         subject = Subject(model.name, "", model.kind, model.shape, context, question)
-        verdict, likely, evicts = verdict_of(subject, snapshot, correction)
+        verdict, likely, evicts = verdict_of(subject, snapshot, correction, reserve)
         if verdict not in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION):
             return None
         return Candidate(

@@ -29,15 +29,7 @@ from venom_tui.core.sanitize import sanitize_line
 from venom_tui.core.settings import Settings
 from venom_tui.core.store.estimates import EstimateStore
 from venom_tui.core.types.device import GuardSnapshot, LoadedModel
-from venom_tui.core.types.fit import (
-    Candidate,
-    EstimateRecord,
-    FitBadge,
-    FitQuestion,
-    FitReport,
-    Quality,
-    Verdict,
-)
+from venom_tui.core.types.fit import Candidate, EstimateRecord, FitBadge, FitQuestion, FitReport, Quality, Verdict
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.runtime import RuntimeState, RuntimeStatus
 
@@ -239,7 +231,7 @@ class FitService:
         ollama = next((one for one, state in self._runtimes.states().items() if self._is_ollama(one, state)), "")
         kind = "ollama" if ollama else "embedded"
         place = place_of(kind, snapshot)
-        room, _ = room_of(snapshot, None, place=place)
+        room, _ = room_of(snapshot, None, place=place, reserve=self._limits.reserve())
         names = [model.name.lower() for model in models]
         here = await self._installed(models)
         cpus = snapshot.host.cpu_count
@@ -267,9 +259,11 @@ class FitService:
         offers = await self._registry.trending()
         snapshot = await self._snapshot()
         kinds = {self.kind_of(one) for one, state in self._runtimes.states().items() if state in _ANSWERS}
-        room, _ = room_of(snapshot, None, place=place_of("ollama", snapshot))
+        reserve = self._limits.reserve()
+        room, _ = room_of(snapshot, None, place=place_of("ollama", snapshot), reserve=reserve)
         most = max([gpu.free_bytes or 0 for gpu in room.gpus if not gpu.reason] or [room.ram_bytes or 0])
-        found = await candidates(wanted(offers, most, kinds), self._remote.find, snapshot, self._ledger.correction)
+        could = wanted(offers, most, kinds)
+        found = await candidates(could, self._remote.find, snapshot, self._ledger.correction, reserve)
         return found, [one.error for one in offers if one.error]
 
     def _is_ollama(self, runtime_id: str, state: RuntimeState) -> bool:
