@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from textual.content import Content
 
 from venom_tui.core.types.fit import FitBadge, Verdict
-from venom_tui.ui.text import signs
+from venom_tui.ui.text import clean, signs, truncate_middle
 from venom_tui.ui.widgets.columns import Column
 
 _STYLES: Mapping[Verdict, str] = {
@@ -34,6 +34,9 @@ _LONG: Mapping[Verdict, str] = {
 BADGE_WIDTH = 11
 """Cells of the widest badge."""
 
+_NAMED, _NAME = 2, 32
+"""Models that are named where several must leave, and cells of each name."""
+
 FIT_COLUMN = Column("fit", BADGE_WIDTH, worth=8)
 
 
@@ -52,6 +55,17 @@ def badge(found: FitBadge | None) -> Content:
         return Content.styled("loaded", "$success")
     sign = sign_of(found.verdict)
     return Content.styled(f"{sign} {_SHORT[found.verdict]}" if sign else _SHORT[found.verdict], _STYLES[found.verdict])
+
+
+def who_leaves(found: FitBadge | None) -> str:
+    """Return who has to leave before a model fits, in words; "" where nobody has to. Two are named, others counted."""
+    if found is None or found.loaded or found.verdict is not Verdict.FITS_AFTER_EVICTION or not found.evicts:
+        return ""
+    named = [truncate_middle(clean(name), _NAME) for name in found.evicts[:_NAMED]]
+    more = len(found.evicts) - len(named)
+    named += [f"{more:,} more"] if more else []
+    who = f"{', '.join(named[:-1])} and {named[-1]}" if named[1:] else named[0]
+    return f"fits after {who} {'leave' if named[1:] else 'leaves'}"
 
 
 def verdict(found: Verdict) -> Content:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ui.screens.catalog.support import GIB, row
+from venom_tui.core.types.fit import FitBadge, Verdict
 from venom_tui.ui.screens.catalog.listing import Listing
 from venom_tui.ui.screens.catalog.order import SORTS, in_order
 from venom_tui.ui.screens.catalog.row import Row, abilities, order_of, parameters_of, renewed
@@ -59,6 +60,41 @@ def test_each_column_sorts_in_both_directions_with_the_unknown_last(column: str,
     made.turn()
     assert names(made) == downwards
     assert made.order() != before and column in made.order()
+
+
+FITS = {
+    ("embedded", "b2"): FitBadge(Verdict.DOES_NOT_FIT),
+    ("embedded", "b10"): FitBadge(Verdict.FITS, loaded=True),
+    ("embedded", "c"): FitBadge(Verdict.FITS_AFTER_EVICTION, evicts=("b10",)),
+}
+
+
+def test_it_is_sorted_by_whether_models_fit_as_that_becomes_known() -> None:
+    made = listing()
+    assert not made.by_fit
+    while made.sort.column != "fit":
+        made.sort_by_next()
+    assert made.by_fit and names(made) == "A1 b2 b10 c"
+    assert made.take_fits(FITS)
+    assert names(made) == "b10 c b2 A1"
+    assert not made.take_fits(FITS), "nothing changed"
+    made.turn()
+    assert names(made) == "b2 c b10 A1"
+    made.take(renewed([one.model for one in ROWS], made.known or {}))
+    assert names(made) == "b2 c b10 A1", "what was judged is kept with the row"
+
+
+def test_it_is_filtered_by_whether_models_fit_as_that_becomes_known() -> None:
+    made = listing()
+    assert not made.take_fits({("embedded", "c"): FitBadge(Verdict.FITS)}), "the order goes by something else"
+    made.filter_by("fit:fits")
+    assert made.by_fit and names(made) == "c"
+    assert made.take_fits(FITS)
+    assert names(made) == "b10"
+    made.filter_by("!fit:fits")
+    assert names(made) == "A1 b2 c"
+    made.filter_by("b")
+    assert not made.by_fit
 
 
 def test_the_sort_key_comes_round_to_the_first_column() -> None:

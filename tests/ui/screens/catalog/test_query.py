@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ui.screens.catalog.support import GIB, row
+from venom_tui.core.types.fit import FitBadge, Verdict
 from venom_tui.ui.screens.catalog.query import parse, words_of
 from venom_tui.ui.screens.catalog.row import Row
 
@@ -241,3 +242,24 @@ def test_a_quoted_text_finds_the_name_that_holds_it(text: str) -> None:
     rows = [row(f"a{text}b"), row("another")]
     assert rows[0] in parse(f'"{text}"').choose(rows).rows
     assert rows[0] in parse(f'name:"{text}"').choose(rows).rows
+
+
+def test_whether_a_model_fits() -> None:
+    judged = [
+        row(verdict.value)._replace(fit=FitBadge(verdict, evicts=("x",) * (verdict is Verdict.FITS_AFTER_EVICTION)))
+        for verdict in Verdict
+    ]
+    rows = [*judged, row("not asked yet")]
+    for text, expected in {
+        "fit:fits": ["fits"],
+        "fit:e": ["fits_after_eviction"],
+        "fit:partly": ["partly_on_cpu"],
+        "fit:LARGE": ["does_not_fit"],
+        "fit:unknown": ["unknown", "not asked yet"],
+        "fit:?": ["unknown", "not asked yet"],
+        "!fit:large !fit:?": ["fits", "fits_after_eviction", "partly_on_cpu"],
+    }.items():
+        assert parse(text).by_fit
+        assert names(text, rows) == expected, text
+    assert parse("fit:often").choose(rows).note == "fit takes fits, evicts, partly, large or unknown"
+    assert not parse("size:<8G").by_fit

@@ -16,6 +16,7 @@ from venom_tui.ui.screens.catalog.detail import lines
 from venom_tui.ui.screens.catalog.row import Row
 from venom_tui.ui.screens.catalog.table import TableHead, context_cell, line, params_cell, size_cell
 from venom_tui.ui.text import use_ascii
+from venom_tui.ui.widgets.verdicts import who_leaves
 
 MISTRAL = row(
     "mistral-small:24b-instruct-2501-q4_K_M",
@@ -178,6 +179,22 @@ def test_details_tell_what_is_known() -> None:
         "chat template ? · can tools see · provider ollama",
         "14,280,766,259 bytes · digest sha256:ababababababababababab…ababababababababababababababab",
     ]
+
+
+def test_details_tell_who_must_leave() -> None:
+    def told(*evicts: str, loaded: bool = False) -> str:
+        leaves = who_leaves(FitBadge(Verdict.FITS_AFTER_EVICTION, evicts=evicts, loaded=loaded))
+        return lines(MISTRAL.model, "", 200, leaves)[1].plain
+
+    assert told("qwen3:8b") == "chat template ? · can tools see · fits after qwen3:8b leaves · provider ollama"
+    assert "fits after a and b leave ·" in told("a", "b")
+    assert "fits after a, b and 2 more leave ·" in told("a", "b", "c", "d")
+    assert "fits after" not in told("a", loaded=True)
+    assert who_leaves(None) == who_leaves(FitBadge(Verdict.FITS)) == ""
+    for name in HOSTILE:
+        text = told(name, name, name)
+        assert not any(c in text for c in "\x1b\n\u202e") and "and 1 more leave" in text
+        assert cell_len(who_leaves(FitBadge(Verdict.FITS_AFTER_EVICTION, evicts=(name,) * 3))) <= 100
 
 
 def test_details_of_a_base_model_and_of_the_active_one() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from venom_tui.core.models.fit.known import AS_OF, KNOWN, KnownModel
 from venom_tui.core.resources.estimate.estimate import estimate
 from venom_tui.core.resources.estimate.verdict import Room, judge
-from venom_tui.core.types.fit import Candidate, Verdict
+from venom_tui.core.types.fit import Candidate, FitReport, Verdict
+from venom_tui.core.types.model import ModelInfo
 
 CONTEXT = 8192
 _SHOWN = 8
@@ -63,4 +64,22 @@ def _candidate(model: KnownModel, room: Room, kind: str, place: str, ollama: boo
         about=model.about,
         as_of=AS_OF,
         evicts=judgement.evicts,
+    )
+
+
+def installed_candidate(model: ModelInfo, made: FitReport) -> Candidate:
+    """Return a model that is here as one that would fit, by the report on it."""
+    about = ", ".join((model.capabilities or ())[:3]) or (model.architecture or "")
+    return Candidate(
+        name=model.name,
+        provider=model.provider,
+        parameter_size=model.parameter_size or "?",
+        size_bytes=model.size_bytes or 0,
+        likely_bytes=made.likely_bytes or 0,
+        verdict=made.verdict,
+        context_length=made.context_length or 0,
+        about=about,
+        installed=True,
+        runtime=model.runtime,
+        evicts=made.evicts,
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.errors import ModelNotFound, UsageError
 from venom_tui.core.events import EventBus, FitsChanged, GuardSampled, RuntimeChanged
-from venom_tui.core.models.fit.better import known_candidates
+from venom_tui.core.models.fit.better import installed_candidate, known_candidates
 from venom_tui.core.models.fit.ledger import Ledger
 from venom_tui.core.models.fit.offered import candidates, wanted
 from venom_tui.core.models.fit.remote import RemoteShapes
@@ -40,6 +40,8 @@ Key = tuple[str, str]
 _FRESH = timedelta(seconds=10)
 _LEARN_AT_ONCE = 3
 """Models whose shapes are looked for at the same time, for badges."""
+_JUDGE_AT_ONCE = 50
+"""Models that are judged in one go, for badges."""
 _BADGES_EVERY_S = 5.0
 _OFFERED, _LOOKED_AT = 8, 60
 """Models of this machine that are offered, and those that are looked at for that, the largest first."""
@@ -180,7 +182,7 @@ class FitService:
         self._wanted = {(model.runtime, model.name): model for model in models}
         snapshot = self._guard.latest()
         if snapshot is not None:
-            self._judge_all(snapshot)
+            await self._judge_all(snapshot)
         self._learn_missing()
         return dict(self._badges)
 
@@ -195,16 +197,34 @@ class FitService:
             missing = [model for model in self._wanted.values() if self._shapes.known(model) is None]
             if not missing:
                 return
-            await asyncio.gather(*(self._shapes.of(model) for model in missing[:_LEARN_AT_ONCE]))
+            now = missing[:_LEARN_AT_ONCE]
+            await asyncio.gather(*(self._shapes.of(model) for model in now))
             snapshot = self._guard.latest()
-            if snapshot is not None and self._judge_all(snapshot):
-                self._events.emit(FitsChanged())
+            if snapshot is not None:
+                found = self._judged(now, snapshot)
+                if any(_shown(badge) != _shown(self._badges.get(key)) for key, badge in found.items()):
+                    self._badges = self._badges | found
+                    self._events.emit(FitsChanged())
 
-    def _judge_all(self, snapshot: GuardSnapshot) -> bool:
-        """Judge the wanted models anew; return whether a badge is another one."""
+    async def _judge_all(self, snapshot: GuardSnapshot) -> bool:
+        """Judge the wanted models anew, so many at a time that nobody waits; return whether a badge is another one."""
+        found: dict[Key, FitBadge] = {}
+        wanted = list(self._wanted.values())
+        for start in range(0, len(wanted), _JUDGE_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            found |= self._judged(wanted[start : start + _JUDGE_AT_ONCE], snapshot)
+        changed = {key: _shown(badge) for key, badge in found.items()} != {
+            key: _shown(badge) for key, badge in self._badges.items()
+        }
+        self._badges = found
+        return changed
+
+    def _judged(self, models: Iterable[ModelInfo], snapshot: GuardSnapshot) -> dict[Key, FitBadge]:
         found: dict[Key, FitBadge] = {}
         reserve = self._limits.reserve()
-        for key, model in self._wanted.items():
+        for model in models:
+            key = model.runtime, model.name
             shape = self._shapes.known(model)
             if shape is None:
                 continue
@@ -216,11 +236,7 @@ class FitService:
             verdict, likely, evicts = verdict_of(subject, snapshot, self._ledger.correction, reserve)
             loaded = any((one.runtime, one.name) == key for one in snapshot.loaded)
             found[key] = FitBadge(verdict, likely, evicts, loaded)
-        changed = {key: _shown(badge) for key, badge in found.items()} != {
-            key: _shown(badge) for key, badge in self._badges.items()
-        }
-        self._badges = found
-        return changed
+        return found
 
     async def better(self, models: Sequence[ModelInfo]) -> list[Candidate]:
         """Return better models that fit this machine: first those of `models` that are here, then well-known ones.
@@ -246,7 +262,7 @@ class FitService:
         for model in usable[:_LOOKED_AT]:
             made = await self.report_of(model)
             if made.verdict in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION) and made.likely_bytes is not None:
-                found.append(_candidate(model, made))
+                found.append(installed_candidate(model, made))
             if len(found) == _OFFERED:
                 break
         return found
@@ -304,7 +320,7 @@ class FitService:
         now = asyncio.get_running_loop().time()
         if self._wanted and now - self._judged_at >= _BADGES_EVERY_S:
             self._judged_at = now
-            if self._judge_all(snapshot):
+            if await self._judge_all(snapshot):
                 self._events.emit(FitsChanged())
 
     async def _shape_of_loaded(self, held: LoadedModel) -> ModelShape | None:
@@ -372,23 +388,6 @@ def _question(kind: str, context: int | None, kv_type: str | None, parallel: int
     return FitQuestion(context, chosen, parallel)
 
 
-def _shown(badge: FitBadge) -> tuple[object, ...]:
+def _shown(badge: FitBadge | None) -> tuple[object, ...]:
     """Return what of a badge is shown."""
-    return badge.verdict, badge.evicts, badge.loaded
-
-
-def _candidate(model: ModelInfo, made: FitReport) -> Candidate:
-    about = ", ".join((model.capabilities or ())[:3]) or (model.architecture or "")
-    return Candidate(
-        name=model.name,
-        provider=model.provider,
-        parameter_size=model.parameter_size or "?",
-        size_bytes=model.size_bytes or 0,
-        likely_bytes=made.likely_bytes or 0,
-        verdict=made.verdict,
-        context_length=made.context_length or 0,
-        about=about,
-        installed=True,
-        runtime=model.runtime,
-        evicts=made.evicts,
-    )
+    return () if badge is None else (badge.verdict, badge.evicts, badge.loaded)

@@ -7,9 +7,11 @@ from pathlib import Path
 from textual.content import Content
 from textual.widget import Widget
 
+from venom_tui.core.types.fit import FitBadge
 from venom_tui.core.types.model import ActiveModel, ModelInfo
 from venom_tui.ui.screens.catalog.row import abilities
 from venom_tui.ui.text import literal, signs, size, truncate_middle
+from venom_tui.ui.widgets.verdicts import who_leaves
 
 _SEPARATOR = " · "
 
@@ -20,13 +22,14 @@ class ModelDetail(Widget):
     def __init__(self) -> None:
         super().__init__(id="detail")
         self._model: ModelInfo | None = None
-        self._answers = ""
+        self._answers = self._leaves = ""
 
-    def show(self, model: ModelInfo | None, active: ActiveModel | None) -> None:
+    def show(self, model: ModelInfo | None, active: ActiveModel | None, fit: FitBadge | None = None) -> None:
         """Show another model, or what has changed of it; equal facts paint nothing."""
         answers = active.reason if model is not None and active is not None and model.active else ""
-        if (model, answers) != (self._model, self._answers):
-            self._model, self._answers = model, answers
+        leaves = who_leaves(fit)
+        if (model, answers, leaves) != (self._model, self._answers, self._leaves):
+            self._model, self._answers, self._leaves = model, answers, leaves
             self.refresh()
 
     def render(self) -> Content:
@@ -34,16 +37,16 @@ class ModelDetail(Widget):
         if self._model is None:
             return Content()
         width, height = self.size
-        return Content("\n").join(lines(self._model, self._answers, width)[:height])
+        return Content("\n").join(lines(self._model, self._answers, width, self._leaves)[:height])
 
 
-def lines(model: ModelInfo, answers: str, width: int) -> list[Content]:
-    """Return what is known of a model, the most important first."""
+def lines(model: ModelInfo, answers: str, width: int, leaves: str = "") -> list[Content]:
+    """Return what is known of a model, the most important first; `leaves` says who must leave before it fits."""
     found = []
     if model.error:
         found.append(literal(f"{signs().failed} cannot be used: {model.error}", "$error"))
     found.append(literal(_SEPARATOR.join(_measures(model))))
-    found.append(literal(_SEPARATOR.join(_nature(model, answers))))
+    found.append(literal(_SEPARATOR.join(_nature(model, answers, leaves))))
     if model.path is not None:
         found.append(literal(truncate_middle(_shown_path(model.path), width), "$text-muted"))
     found.append(literal(_identity(model, width), "$text-muted"))
@@ -68,13 +71,15 @@ def _identity(model: ModelInfo, width: int) -> str:
     return f"{exact}{_SEPARATOR}digest {truncate_middle(model.digest, room) if model.digest else '?'}"
 
 
-def _nature(model: ModelInfo, answers: str) -> list[str]:
+def _nature(model: ModelInfo, answers: str, leaves: str) -> list[str]:
     template = {True: "chat template", False: "base model: continues text", None: "chat template ?"}
     parts = [template[model.has_chat_template]]
     if model.capabilities is None:
         parts.append("can ?" if model.has_chat_template is not False else "")
     else:
         parts.append(f"can {abilities(model)}")
+    if leaves:
+        parts.append(leaves)
     if model.loaded:
         held = "" if model.vram_bytes is None else f", {size(model.vram_bytes)} of GPU memory"
         parts.append(f"loaded{held}")

@@ -35,7 +35,7 @@ class FilterLine(Horizontal):
         """Lay out sign, input and note."""
         yield Line(Content.styled("/", "bold $accent"), id="filter-sign")
         field = FilterInput(
-            placeholder="words  !not  size:<8G  params:<10B  context:>=32k  quant:q4  cap:tools  loaded:yes  is:broken",
+            placeholder="words  !not  size:<8G  params:<10B  context:>=32k  quant:q4  cap:tools  fit:fits  is:broken",
             id="filter-text",
             select_on_focus=False,
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from venom_tui.ui.screens.catalog.order import SORTS, Sort, in_order
+from venom_tui.core.types.fit import FitBadge
+from venom_tui.ui.screens.catalog.order import FIT, SORTS, Sort, in_order
 from venom_tui.ui.screens.catalog.query import Chosen, Query, parse
 from venom_tui.ui.screens.catalog.row import Row
 from venom_tui.ui.text import clean, signs
@@ -49,13 +50,37 @@ class Listing:
         self.selected = self.selected.intersection(self.known)
         self._put_in_order()
 
+    @property
+    def by_fit(self) -> bool:
+        """Whether order or filter need to know of every model whether it fits."""
+        return self.sort is FIT or self._query.by_fit
+
+    def take_fits(self, fits: Mapping[tuple[str, str], FitBadge]) -> bool:
+        """Take whether models fit, of as many as are given; return whether other rows are listed, or in other order."""
+        changed = {
+            key: row._replace(fit=fit)
+            for key, row in (self.known or {}).items()
+            if (fit := fits.get((row.model.runtime, row.model.name))) is not None and fit != row.fit
+        }
+        if not changed or self.known is None:
+            return False
+        self.known = {**self.known, **changed}
+        if not self.by_fit:
+            return False
+        before = [row.key for row in self.rows]
+        self._put_in_order()
+        return [row.key for row in self.rows] != before
+
     def filter_by(self, text: str) -> bool:
         """Take another filter; return whether it is another one."""
         text = " ".join(text.split())
         if text == self.filter:
             return False
         self.filter, self._query = text, parse(text)
-        self._choose()
+        if self._query.by_fit:
+            self._put_in_order()  # the rows in order may be older than what is known of them
+        else:
+            self._choose()
         return True
 
     def sort_by_next(self) -> None:

@@ -101,6 +101,10 @@ class ModelList(RowList):
             self._fits = fits
             self.refresh()
 
+    def fit_of(self, model: ModelInfo) -> FitBadge | None:
+        """Return whether a model fits; None where it is not known yet."""
+        return self._fits.get((model.runtime, model.name))
+
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         """Tell that other rows are seen."""
         super().watch_scroll_y(old_value, new_value)
@@ -118,5 +122,5 @@ class ModelList(RowList):
             self._longest,
             selected=row.key in self._selected,
             busy=row.key in self._busy,
-            fit=self._fits.get((row.model.runtime, row.model.name)),
+            fit=self.fit_of(row.model),
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from operator import itemgetter
 
+from venom_tui.core.types.fit import Verdict
 from venom_tui.ui.screens.catalog.row import Row, abilities, order_of
 
 Value = tuple[str, ...] | str | float | int | None
@@ -40,6 +41,17 @@ def _order(text: str | None) -> str | None:
     return None if text is None else order_of(text)
 
 
+_FITTING = (Verdict.FITS, Verdict.FITS_AFTER_EVICTION, Verdict.PARTLY_ON_CPU, Verdict.DOES_NOT_FIT)
+
+
+def _fit(row: Row) -> int | None:
+    """Return the place of a verdict: what is loaded comes before what fits, what is not known nowhere."""
+    if row.fit is None or (not row.fit.loaded and row.fit.verdict not in _FITTING):
+        return None
+    return -1 if row.fit.loaded else _FITTING.index(row.fit.verdict)
+
+
+FIT = Sort("fit", "what fits first", "what is too large first", _fit)
 SORTS = (
     Sort("name", "a to z", "z to a", lambda row: row.name_order),
     Sort("params", "fewest first", "most first", lambda row: row.parameters),
@@ -48,6 +60,7 @@ SORTS = (
     Sort("context", "shortest first", "longest first", lambda row: row.model.context_length),
     Sort("arch", "a to z", "z to a", lambda row: _order(row.model.architecture)),
     Sort("can", "a to z", "z to a", _able),
+    FIT,
     Sort("where", "a to z", "z to a", lambda row: (row.model.runtime, row.model.provider)),
     Sort("used", "latest first", "longest ago first", lambda row: _ago(row.model.last_used)),
     Sort(

@@ -6,6 +6,7 @@
     cap:tools  !quant:q4   a key with a value, or not with it; texts match from their beginning, `name` anywhere
     size:<8G  params:>=7B  context:>=32k  size:4.7
     loaded:yes  is:broken  is:remote  used:no  quant:?      `?` is what is not known
+    fit:fits  fit:evicts  !fit:large                        what the badge says
 
 What is not understood is left out and said, so that a filter that is being typed never hides everything by a mistake.
 """
@@ -17,6 +18,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from venom_tui.core.types.fit import Verdict
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.ui.screens.catalog.row import Row, abilities, place_of
 from venom_tui.ui.text import clean, truncate_middle
@@ -33,6 +35,8 @@ class Condition:
     negated: bool = False
     unmatched: str = ""
     """What is said, and the condition left out, when it holds for no row at all; "" where that is an answer."""
+    by_fit: bool = False
+    """Whether it looks at whether models fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,11 @@ class Query:
     conditions: tuple[Condition, ...] = ()
     notes: tuple[str, ...] = ()
     """Sentences on what was not understood."""
+
+    @property
+    def by_fit(self) -> bool:
+        """Whether it takes to know of every model whether it fits."""
+        return any(condition.by_fit for condition in self.conditions)
 
     def choose(self, rows: Sequence[Row]) -> Chosen:
         """Return the rows for which all conditions hold."""
@@ -110,6 +119,8 @@ def _read(word: Word) -> Condition | str | None:
         return _read_text(word.negated, key, value)
     if key in _AMOUNTS:
         return _read_amount(word.negated, key, value)
+    if key == "fit":
+        return _read_fit(word.negated, value)
     if key in _STATES:
         return _read_state(word.negated, key, value)
     # Names hold colons (`coder:30b`): such a word is looked for as it stands before it is called wrong.
@@ -238,3 +249,27 @@ def _read_state(negated: bool, key: str, value: str) -> Condition | str | None:
         return Condition(lambda row: any(holds(row.model) for holds in meant), negated)
     names = [name for name in states if name != "?"]
     return f"{key} takes {', '.join(names[:-1])} or {names[-1]}"
+
+
+# ---------------------------------------------------------------------- whether it fits
+
+_FITS: dict[str, Verdict] = {
+    "fits": Verdict.FITS,
+    "evicts": Verdict.FITS_AFTER_EVICTION,
+    "partly": Verdict.PARTLY_ON_CPU,
+    "large": Verdict.DOES_NOT_FIT,
+    "unknown": Verdict.UNKNOWN,
+    "?": Verdict.UNKNOWN,
+}
+"""Value -> verdict; a model that was not judged yet is unknown."""
+
+
+def _read_fit(negated: bool, value: str) -> Condition | str:
+    meant = {verdict for name, verdict in _FITS.items() if value and name.startswith(value)}
+    if not meant:
+        return "fit takes fits, evicts, partly, large or unknown"
+
+    def holds(row: Row) -> bool:
+        return (Verdict.UNKNOWN if row.fit is None else row.fit.verdict) in meant
+
+    return Condition(holds, negated, by_fit=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
+from venom_tui.core.types.fit import FitBadge
 from venom_tui.core.types.model import ModelInfo
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
@@ -33,6 +34,8 @@ class Row(NamedTuple):
     """Cells of the name."""
     parameters: float | None
     """Number of parameters; None where it is not known or is not one number."""
+    fit: FitBadge | None = None
+    """Whether it fits, as it was judged last; None where that was not asked yet."""
 
 
 def key_of(model: ModelInfo) -> str:

@@ -215,14 +215,21 @@ class CatalogScreen(ModelVerbs):
         self._ask_fits()
 
     def _ask_fits(self) -> None:
-        """Show whether the models fit whose rows are in sight; of others it is not worked out."""
+        """Show whether models fit: those whose rows are in sight; all only where order or filter go by that."""
         core = self.core
         if core is not None and self.is_current:
             start(self, lambda: self._show_fits(core), group="fits", exclusive=True)
 
     async def _show_fits(self, core: Core) -> None:
         await asyncio.sleep(_RESTS_S)
-        self._list.show_fits(await core.fits.badges(self._list.seen()))
+        known = self._listing.known or {}
+        asked = [row.model for row in known.values()] if self._listing.by_fit else self._list.seen()
+        fits = await core.fits.badges(asked)
+        self._list.show_fits(fits)
+        if self._listing.take_fits(fits):
+            self._list.show(self._listing.rows, self._listing.longest, self._anchor if self._typing else None)
+            self._show_words()
+        self._show_detail()
 
     def on_model_list_moved(self) -> None:
         """Show of the rows that came into sight whether they fit."""
@@ -260,7 +267,8 @@ class CatalogScreen(ModelVerbs):
         row = self.row
         model = None if row is None else row.model
         self.query_one("#detail-rule", RuleLine).set_title("" if model is None else clean(model.name))
-        self.query_one(ModelDetail).show(model, self._active)
+        fit = None if model is None else self._list.fit_of(model)
+        self.query_one(ModelDetail).show(model, self._active, fit)
 
     def on_row_list_highlighted(self, _message: RowList.Highlighted) -> None:
         """Show the details of the row that the cursor went to."""
