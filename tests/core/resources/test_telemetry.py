@@ -15,7 +15,7 @@ import pytest
 from tests.core.support import next_of, settings_for
 from venom_tui.core.events import EventBus, GuardSampled
 from venom_tui.core.resources import telemetry as module
-from venom_tui.core.resources.disks import read_disk
+from venom_tui.core.resources.disks import is_used, read_disk
 from venom_tui.core.resources.host import HostSampler
 from venom_tui.core.resources.nvml import Gpus, NvmlSampler
 from venom_tui.core.resources.telemetry import Pace, Telemetry
@@ -54,7 +54,8 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
 @asynccontextmanager
 async def sampling(folder: Path, *loaded: LoadedModel, pace: Pace = QUICK) -> AsyncIterator[tuple[Telemetry, EventBus]]:
     events = EventBus()
-    telemetry = Telemetry(settings_for(folder), events, lambda: loaded, pace)
+    settings = settings_for(folder, HF_HUB_CACHE=str(folder / "hub"))
+    telemetry = Telemetry(settings, events, lambda: loaded, pace)
     await telemetry.start()
     try:
         yield telemetry, events
@@ -87,6 +88,29 @@ async def test_a_look(tmp_path: Path, driver: Driver) -> None:
         assert second.taken_at >= snapshot.taken_at
         assert telemetry.latest() is second
     assert driver.closed.wait(10)
+
+
+async def test_the_hub_cache_is_one_of_the_disks_where_it_is(tmp_path: Path, driver: Driver) -> None:
+    async with sampling(tmp_path) as (telemetry, _):
+        assert "hub cache" not in [disk.label for disk in (await telemetry.snapshot()).host.disks]
+        (tmp_path / "hub").mkdir()
+        seen = await until(telemetry, lambda seen: len(seen.host.disks) == 3)
+        assert (seen.host.disks[2].label, seen.host.disks[2].path) == ("hub cache", str(tmp_path / "hub"))
+        assert seen.host.disks[2].free_bytes
+
+
+def test_a_folder_that_can_come_to_be_is_used(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    cache = home / ".cache" / "huggingface" / "hub"
+    home.mkdir()
+    assert not is_used(cache, home), "the home alone says nothing"
+    (home / ".cache").mkdir()
+    assert is_used(cache, home)
+    assert not is_used(tmp_path / "elsewhere" / "hub", home)
+    (tmp_path / "elsewhere").mkdir()
+    assert not is_used(tmp_path / "elsewhere" / "hub", home)
+    (tmp_path / "elsewhere" / "hub").mkdir()
+    assert is_used(tmp_path / "elsewhere" / "hub", home)
 
 
 async def test_what_did_not_change_is_not_told(tmp_path: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,5 +32,23 @@ def read_disk(label: str, folder: Path, unavailable: dict[str, str]) -> Disk:
             return Disk(_shown(folder), label, usage.f_blocks * unit, usage.f_bavail * unit)
 
 
+def is_used(folder: Path, home: Path) -> bool:
+    """Return whether a folder is there, or could come to be without anybody's doing: some parent below home is there.
+
+    Synchronous, and as slow as the file system. A folder that cannot be looked at counts as there.
+    """
+    for place in (folder, *folder.parents):
+        if place != folder and home not in place.parents:
+            return False
+        try:
+            os.stat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError:
+            pass
+        return True
+    return False
+
+
 def _shown(folder: Path) -> str:
     return sanitize_line(str(folder), 400)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 
 from venom_tui.core.events import EventBus, GuardSampled
-from venom_tui.core.resources.disks import read_disk
+from venom_tui.core.resources.disks import is_used, read_disk
 from venom_tui.core.resources.driver import Driver
 from venom_tui.core.resources.held import measured, with_models
 from venom_tui.core.resources.history import History
@@ -35,6 +36,10 @@ from venom_tui.core.types.device import Disk, GuardSnapshot, HostInfo, LoadedMod
 _log = logging.getLogger(__name__)
 
 __all__ = ["Pace", "Telemetry"]
+
+HUB_CACHE = "hub cache"
+"""Label of the one folder that is not ours: told of only where it is, or can come to be."""
+_Asked = tuple[Disk | None, dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ class Telemetry:
         self._pace = pace or Pace()
         self._host = HostSampler()
         self._driver = Driver(self._pace)
-        self._disks = _Disks((("data", settings.data_dir), ("models", settings.models_dir)), self._pace)
+        folders = (("data", settings.data_dir), ("models", settings.models_dir), (HUB_CACHE, settings.hub_cache))
+        self._disks = _Disks(folders, self._pace)
         self._meter = MemoryMeter()
         self._owners = Owners(grace_s=self._pace.grace)
         self._elsewhere: tuple[LoadedModel, ...] = ()
@@ -241,7 +247,7 @@ class _Disks:
     def __init__(self, folders: Sequence[tuple[str, Path]], pace: Pace) -> None:
         self._pace = pace
         self._next = 0.0
-        self._probes: list[tuple[str, Path, Probe[tuple[Disk, dict[str, str]]]]] = [
+        self._probes: list[tuple[str, Path, Probe[_Asked]]] = [
             (label, folder, Probe(f"disk-{label}", partial(_ask_disk, label, folder))) for label, folder in folders
         ]
 
@@ -263,16 +269,20 @@ class _Disks:
         unavailable: dict[str, str] = {}
         for label, folder, probe in self._probes:
             answer = probe.ask(0.0 if probe.silent_s else self._pace.patience) if due else probe.answer
-            if answer is None or probe.silent_s > self._pace.stale:
+            disk, reasons = (None, {}) if answer is None else answer.value
+            if answer is None or (disk is not None and probe.silent_s > self._pace.stale):
                 # How full it was is worth nothing once nobody can write there.
                 disks.append(Disk(str(folder), label, None, None))
                 unavailable[f"disks.{label}"] = "the file system does not answer"
-            else:
-                disks.append(answer.value[0])
-                unavailable.update(answer.value[1])
+            elif disk is not None:
+                disks.append(disk)
+                unavailable.update(reasons)
         return tuple(disks), unavailable
 
 
-def _ask_disk(label: str, folder: Path) -> tuple[Disk, dict[str, str]]:
+def _ask_disk(label: str, folder: Path) -> _Asked:
     unavailable: dict[str, str] = {}
+    # Unlike Path.home this raises nothing where there is no home.
+    if label == HUB_CACHE and not is_used(folder, Path(os.path.expanduser("~"))):
+        return None, unavailable
     return read_disk(label, folder, unavailable), unavailable

@@ -150,9 +150,10 @@ def host_details(view: View, height: int) -> Iterator[Row]:
     limits = view.snapshot.limits
     others = len(host.disks) + len(host.notes) + len(limits) + len(host.unavailable)
     yield from host_history(view, height - others)
+    wide = max((len(disk.label) for disk in host.disks), default=0)
     for disk in host.disks:
         free = f"{amount(disk.free_bytes)} of {amount(disk.total_bytes)} GiB free"
-        yield muted(f"{clean(disk.label):<6} {free}   {disk.path}", f"disk {disk.label}")
+        yield muted(f"{clean(disk.label):<{wide}} {free}   {disk.path}", f"disk {disk.label}")
     for note in host.notes:
         yield Row(still(note), partial(_note, note))
     for limit in limits:
