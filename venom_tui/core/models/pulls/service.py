@@ -34,6 +34,9 @@ from venom_tui.core.types.operation import Operation, OperationState
 from venom_tui.core.types.pull import PullPreview
 from venom_tui.core.types.runtime import UNHEARD
 
+_KEPT = 100
+"""Previews that are remembered, so that a pull of one of them asks nothing again."""
+
 
 class Pulls:
     """Begins pulls."""
@@ -73,7 +76,10 @@ class Pulls:
             Offline: somebody outside would have to be asked.
         """
         planned = await self._plan(name, provider, insecure, runtime)
-        self._planned = {planned.preview: planned}
+        self._planned.pop(planned.preview, None)
+        self._planned[planned.preview] = planned
+        for oldest in list(self._planned)[:-_KEPT]:
+            del self._planned[oldest]
         return planned.preview
 
     async def pull(
