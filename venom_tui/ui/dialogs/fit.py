@@ -11,6 +11,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from venom_tui.core.errors import VenomError
 from venom_tui.core.types.fit import FitReport, UtilizationRange
 from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.text import GIB, gib, literal, signs, size
@@ -40,12 +41,15 @@ class FitDialog(Dialog[None]):
         Binding("t", "kv_type", "cache", id="fit.cache", tooltip="Count with the next type of the KV cache"),
         Binding("p", "parallel(1)", "sequences", id="fit.more", tooltip="Count with more sequences at once"),
         Binding("P", "parallel(-1)", "Fewer", show=False, id="fit.fewer", tooltip="Count with fewer sequences at once"),
+        Binding("r", "again", "Look again", show=False, id="fit.again", tooltip="Look again, and ask who was asked"),
     ]
 
-    def __init__(self, name: str, kind: str, ask: Ask) -> None:
-        """`kind` is that of the model's runtime; `ask` makes the report."""
+    def __init__(self, name: str, kind: str, ask: Ask, *, asked: str = "") -> None:
+        """`kind` is that of the model's runtime; `ask` makes the report; `asked` is who outside is asked for it."""
         super().__init__(f"Does {name} fit?")
         self._ask = ask
+        self._asked = asked
+        self._failed = False
         self._types = _TYPES.get(kind, _OTHER_TYPES)
         self._report: FitReport | None = None
         self._tokens: int | None = None
@@ -54,30 +58,44 @@ class FitDialog(Dialog[None]):
 
     def compose_box(self) -> Iterable[Widget]:
         """Return the report."""
+        begun = f"{self._asked} is asked what it is made of" if self._asked else "It is looked at"
         with VerticalScroll(id="report"):
-            yield Static(literal(f"It is looked at {signs().ellipsis}", "$text-muted"), id="report-text")
+            yield Static(literal(f"{begun} {signs().ellipsis}", "$text-muted"), id="report-text")
 
     def on_mount(self) -> None:
         """Ask now, and again while it is open."""
         self._look()
-        self.set_interval(_AGAIN_S, lambda: start_when_idle(self, self._renew, group="fit"))
+        self.set_interval(_AGAIN_S, self._look_once_more)
+
+    def _look_once_more(self) -> None:
+        # Who outside has failed is asked again only by a key.
+        if not (self._asked and self._failed):
+            start_when_idle(self, self._renew, group="fit")
 
     def _look(self) -> None:
         start(self, self._renew, group="fit", exclusive=True)
 
     async def _renew(self) -> None:
-        self._report = await self._ask(self._tokens, self._kv_type, self._parallel)
-        self._show()
+        try:
+            self._report = await self._ask(self._tokens, self._kv_type, self._parallel)
+        except VenomError as failure:
+            self._failed = True
+            self._show(failure_lines(failure))
+        else:
+            self._failed = False
+            self._show(lines(self._report))
 
-    def _show(self) -> None:
-        if self._report is None:
-            return
-        text = Content("\n").join(lines(self._report))
+    def _show(self, found: Iterable[Content]) -> None:
+        text = Content("\n").join(found)
         shown = self.query_one("#report-text", Static)
         if shown.content != text:
             shown.update(text)
 
     # ------------------------------------------------------------------ keys
+
+    def action_again(self) -> None:
+        """Look again, and ask again who failed."""
+        self._look()
 
     def action_context(self, by: int) -> None:
         """Take the next context."""
@@ -109,6 +127,12 @@ def next_context(now: int, by: int, trained: int | None) -> int:
 
 
 # ---------------------------------------------------------------------- what is written
+
+
+def failure_lines(failure: VenomError) -> list[Content]:
+    """Return why there is no report: the sentence, the server's own words, the way out."""
+    words = ((failure.message, "$error"), (failure.server_message, ""), (failure.hint, "$text-muted"))
+    return [literal(text, style) for text, style in words if text]
 
 
 def lines(report: FitReport) -> list[Content]:

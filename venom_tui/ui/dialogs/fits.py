@@ -43,6 +43,19 @@ def fit_dialog(core: Core, model: ModelInfo) -> FitDialog:
     return FitDialog(model.name, core.fits.kind_of(model.runtime), ask)
 
 
+def offered_fit_dialog(core: Core, name: str, provider: str, *, gguf: bool) -> FitDialog:
+    """Return the dialog on a model that need not be here: its provider is asked what it is made of.
+
+    `gguf` tells whether its weights are GGUF files, which decides the types of its cache.
+    """
+
+    async def ask(context: int | None, kv_type: str | None, parallel: int) -> FitReport:
+        return await core.fits.report(name, provider=provider, context=context, kv_type=kv_type, parallel=parallel)
+
+    asked = "Ollama's registry" if provider == "ollama" else "Hugging Face"
+    return FitDialog(name, "llamacpp" if gguf or provider == "ollama" else "vllm", ask, asked=asked)
+
+
 async def show_fit(app: App[None], core: Core, held: LoadedModel | None = None) -> None:
     """Say whether a loaded model fits; without one, let one be picked."""
     models = await core.models.list()

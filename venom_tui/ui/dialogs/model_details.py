@@ -88,6 +88,7 @@ class RepositoryDialog(FactsDialog[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "no", "close", id="repository.close", tooltip="Close the repository"),
         Binding("p", "pull", "pull", id="repository.pull", tooltip="Fetch it, after its size was shown"),
+        Binding("f", "fit", "fit", id="repository.fit", tooltip="Show whether it fits, by what the hub says"),
         Binding("r", "renew", "ask again", id="repository.renew", tooltip="Ask Hugging Face again"),
     ]
 
@@ -95,6 +96,7 @@ class RepositoryDialog(FactsDialog[None]):
         super().__init__(name)
         self._core = core
         self._repository = name
+        self._gguf = True
 
     def on_mount(self) -> None:
         """Ask."""
@@ -103,6 +105,13 @@ class RepositoryDialog(FactsDialog[None]):
     def action_pull(self) -> None:
         """Ask what it costs, and fetch it after a yes."""
         cast("CoreHost", self.app).pull(self._repository, "huggingface")
+
+    def action_fit(self) -> None:
+        """Show whether it fits, and what it would take."""
+        from venom_tui.ui.dialogs.fits import offered_fit_dialog
+
+        dialog = offered_fit_dialog(self._core, self._repository, "huggingface", gguf=self._gguf)
+        self.app.push_screen(dialog)
 
     def action_renew(self) -> None:
         """Ask what it holds."""
@@ -116,4 +125,5 @@ class RepositoryDialog(FactsDialog[None]):
             facts = (failure.message, failure.server_message, failure.hint)
             self.show_parts([Part("", tuple(Fact(text, style="$error") for text in facts if text))])
             return
+        self._gguf = any(file.path.lower().endswith(".gguf") for file in found.files)
         self.show_parts(repository_parts(found))

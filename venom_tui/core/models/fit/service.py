@@ -109,6 +109,7 @@ class FitService:
         name: str,
         runtime: str | None = None,
         *,
+        provider: str | None = None,
         context: int | None = None,
         kv_type: str | None = None,
         parallel: int = 1,
@@ -118,6 +119,7 @@ class FitService:
         Args:
             name: in any form that the model's provider takes.
             runtime: whose model is meant, where several have the name.
+            provider: who is asked for it, where the name alone would be taken otherwise.
             context: tokens of context of each sequence; None: as its runtime would load it.
             kv_type: type of the KV cache; None: the runtime's own.
             parallel: sequences at once.
@@ -129,11 +131,12 @@ class FitService:
         """
         await self._runtimes.settled()
         try:
-            model = await self._registry.find(name, runtime)
+            model = await self._registry.find(name, runtime, provider)
         except ModelNotFound:
             if runtime is not None:
                 raise
-            return await self._report_remote(name, context, kv_type, parallel)
+            asked = self._registry.provider_of(name, provider)
+            return await self._report_remote(name, asked, context, kv_type, parallel)
         return await self.report_of(model, context=context, kv_type=kv_type, parallel=parallel)
 
     async def report_of(
@@ -163,8 +166,10 @@ class FitService:
         quality = self._ledger.quality(shape.architecture)
         return report(subject, snapshot, self._ledger.correction, quality, reserve or self._limits.reserve(), leaving)
 
-    async def _report_remote(self, name: str, context: int | None, kv_type: str | None, parallel: int) -> FitReport:
-        found = await self._remote.find(name, self._registry.provider_of(name))
+    async def _report_remote(
+        self, name: str, provider: str, context: int | None, kv_type: str | None, parallel: int
+    ) -> FitReport:
+        found = await self._remote.find(name, provider)
         question = _question(found.kind, context, kv_type, parallel)
         snapshot = await self._snapshot()
         chosen = context or min(_USUAL, found.shape.context_length or _USUAL)

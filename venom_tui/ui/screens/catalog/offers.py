@@ -36,6 +36,7 @@ class OfferList(RowList):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter,i", "screen.open", "what is in it", id="offers.open", tooltip="Show what a repository holds"),
         Binding("p", "screen.pull", "pull", id="offers.pull", tooltip="Fetch it, after its size was shown"),
+        Binding("f", "screen.fit", "fit", id="offers.fit", tooltip="Show whether it fits; this asks its provider"),
         Binding("slash", "screen.search", "search", id="offers.search", tooltip="Search Hugging Face and Ollama"),
         Binding("t", "screen.trending", "trending", id="offers.trending", tooltip="What is taken most now"),
         Binding("n", "screen.news('blog')", "news", id="offers.news", tooltip="News of the Hugging Face blog"),
@@ -235,6 +236,17 @@ class OffersScreen(SectionScreen):
             self.notify("Only a model can be pulled.", markup=False)
         else:
             self.host.pull(listed.offer.name, listed.offer.provider)
+
+    def action_fit(self) -> None:
+        """Show whether the offer under the cursor fits, and what it would take."""
+        from venom_tui.ui.dialogs.fits import offered_fit_dialog
+
+        listed, core = self._listed, self.core
+        if listed is None or listed.offer is None or core is None:
+            self.notify("Only of a model can be said whether it fits.", markup=False)
+        else:
+            offer = listed.offer
+            self.app.push_screen(offered_fit_dialog(core, offer.name, offer.provider, gguf=bool(offer.gguf)))
 
     def action_back(self) -> None:
         """Esc: leave the words, else go back to the catalog."""
