@@ -49,6 +49,16 @@ def test_what_is_not_in_range_is_refused_with_the_range(name: str, text: str) ->
     assert len(caught.value.message) < 200
 
 
+def test_a_context_is_at_most_what_the_model_was_trained_for() -> None:
+    assert parse_parameter("context_length", "8192", 8192) == 8192
+    assert parse_parameter("context_length", "9000000") == 9_000_000, "nothing is known of the model"
+    assert parse_parameter("context_length", "64", 64) == 64
+    with pytest.raises(UsageError, match=r"from 256 to 8192, which the model was trained for\.$"):
+        parse_parameter("context_length", "9000000", 8192)
+    with pytest.raises(UsageError, match=r"from 1 to 1000000\.$"):
+        parse_parameter("max_tokens", "9000000", 8192)
+
+
 def test_an_unknown_one_is_told_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="no generation parameter") as caught:
         parse_parameter("colour", "red")

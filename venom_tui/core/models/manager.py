@@ -358,7 +358,8 @@ class ModelManager:
         self._check_writable("parameters cannot be changed")
         model = await self.find(name, runtime)
         values: dict[str, Any] = {
-            key: None if text is None else parse_parameter(key, text) for key, text in changes.items()
+            key: None if text is None else parse_parameter(key, text, model.context_length)
+            for key, text in changes.items()
         }
         saved = await self._store.parameters(model.runtime, model.name)
         try:

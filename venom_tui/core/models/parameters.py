@@ -57,8 +57,8 @@ _ELSEWHERE = {"embedded": ("context_length",), "ollama": ("think",)}
 """Kind of runtime -> what it is told in another way: the embedded one when it loads, Ollama beside the options."""
 
 
-def parse_parameter(name: str, text: str) -> object:
-    """Return the value of a parameter given as text.
+def parse_parameter(name: str, text: str, trained: int | None = None) -> object:
+    """Return the value of a parameter given as text; `trained` are the tokens of context that the model can have.
 
     Raises:
         UsageError: there is no such parameter, or the value is not in its range.
@@ -77,10 +77,15 @@ def parse_parameter(name: str, text: str) -> object:
         value = int(text) if parameter.kind == "int" else float(text)
     except ValueError:
         value = None
-    low, high = parameter.minimum, parameter.maximum
+    low, high, why = parameter.minimum, parameter.maximum, ""
+    if name == "context_length" and trained:
+        high, why = trained, ", which the model was trained for"
+        low = min(low or 0, trained)
     if value is None or (low is not None and not value >= low) or (high is not None and not value <= high):
         number = "a whole number" if parameter.kind == "int" else "a number"
-        raise UsageError(f"{name} is {sanitize_line(text, 40)!r}, but must be {number} from {low:g} to {high:g}.")
+        # Not {:g}, which writes a million as 1e+06.
+        limits = " to ".join(f"{limit:.15g}" for limit in (low, high) if limit is not None)
+        raise UsageError(f"{name} is {sanitize_line(text, 40)!r}, but must be {number} from {limits}{why}.")
     return value
 
 
