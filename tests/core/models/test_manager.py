@@ -195,11 +195,13 @@ async def test_one_wrong_parameter_changes_nothing(core: Core, folder: Path) -> 
     assert await core.models.parameters("a", "embedded") == GenerationParameters()
 
 
-async def test_a_context_beyond_the_training_is_not_saved(core: Core) -> None:
+async def test_a_context_beyond_the_training_is_not_saved(core: Core, folder: Path) -> None:
+    write_gguf(folder / "data" / "models" / "short.gguf", llama__context_length=8192)
+    await core.models.list(refresh=True)
     with pytest.raises(UsageError, match="from 256 to 8192, which the model was trained for"):
-        await core.models.set_parameters("smollm2-135m", None, {"context_length": "9000000"})
-    assert (await core.models.parameters("smollm2-135m", "embedded")).context_length is None
-    saved = await core.models.set_parameters("smollm2-135m", None, {"context_length": "8192"})
+        await core.models.set_parameters("short", None, {"context_length": "9000000"})
+    assert (await core.models.parameters("short", "embedded")).context_length is None
+    saved = await core.models.set_parameters("short", None, {"context_length": "8192"})
     assert saved.context_length == 8192
 
 
