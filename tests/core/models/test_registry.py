@@ -18,7 +18,8 @@ from tests.ollama import FakeOllama
 from tests.servers import Exchange, head
 from venom_tui.core.errors import ModelNotFound, Offline, UsageError, VenomError
 from venom_tui.core.events import ModelsChanged
-from venom_tui.core.types.offer import Offers
+from venom_tui.core.models.updates import same_weights
+from venom_tui.core.types.offer import HubFile, Offers
 from venom_tui.core.types.session import MessageState
 
 SEARCH = '<li x-test-model><a href="/library/smollm2"><p>Small</p><span x-test-size>135m</span></a></li>'
@@ -347,6 +348,39 @@ async def test_updates_of_the_cache_and_of_files(folder: Path, setting: Setting)
         assert (await at.core.registry.ask_for_update(name)).state == "unknown"
         file = await at.core.registry.ask_for_update("tiny")
         assert file.state == "unknown" and "not known" in file.detail
+
+
+async def test_another_readme_is_no_update_of_weights(folder: Path, setting: Setting) -> None:
+    files: dict[str, bytes | Path] = {"README.md": b"# x", "config.json": b"{}"}
+    files |= {f"model-{part}-of-2.safetensors": b"w%d" % part for part in (1, 2)}
+    repository = Repository("org/Whole", files)
+    fill_cache(folder / "hf" / "hub", repository)
+
+    async with catalog(folder, Setting(setting.fake, (repository,))) as at:
+
+        async def asked(**changed: bytes) -> tuple[str, str]:
+            other = {**files, **{name.replace("__", "."): data for name, data in changed.items()}}
+            at.hub.repositories["org/Whole"] = Repository(
+                "org/Whole", other, commit=hashlib.sha256(str(other).encode()).hexdigest()[:40]
+            )
+            update = await at.core.registry.ask_for_update("org/Whole")
+            return update.state, update.detail
+
+        at.hub.repositories["org/Whole"] = repository
+        assert (await at.core.registry.ask_for_update("org/Whole")).detail == "this is the newest revision"
+        state, detail = await asked(README__md=b"# another one")
+        assert state == "none" and detail.startswith("only other files changed; ")
+        assert (await asked(**{"model-1-of-2__safetensors": b"w9"}))[0] == "available", "as long, and other"
+        assert (await asked(**{"model-3-of-2__safetensors": b"w3"}))[0] == "available", "one more"
+        assert (await asked(**{"original/model__safetensors": b"w"}))[0] == "none", "a kind that was not fetched"
+
+
+def test_weights_without_a_digest_are_compared_by_size() -> None:
+    here = [HubFile("a.bin", 7), HubFile("b.bin", 8, "ab")]
+    assert same_weights(here, [HubFile("a.bin", 7, "cd"), HubFile("b.bin", 8, "ab"), HubFile("README.md", 1)])
+    assert not same_weights(here, [HubFile("a.bin", 9), HubFile("b.bin", 8, "ab")])
+    assert not same_weights(here, [HubFile("b.bin", 8, "ab")])
+    assert not same_weights([HubFile("a.bin", None)], [HubFile("a.bin", None)]), "not known is not the same"
 
 
 # ---------------------------------------------------------------------- names

@@ -113,7 +113,8 @@ class HubCache:
         if missing or not entry.blob.exists():
             seen = Seen(seen.stamp, seen.header, missing or "its blob is missing")
         model = info_of(name, entry.path, seen, size, provider="huggingface")
-        digest = f"sha256:{entry.blob.name}" if _SHA256.match(entry.blob.name) else None
+        sha256 = sha256_of(entry)
+        digest = f"sha256:{sha256}" if sha256 else None
         whole = digest if len(parts_of(entry.path)) == 1 else None
         return replace(model, digest=digest, weights_digest=whole)
 
@@ -190,6 +191,11 @@ def entries_of(snapshot: Path) -> Iterator[Entry]:
                     pending.append((path, depth + 1))
             else:
                 yield Entry(path, path.relative_to(snapshot).as_posix(), target_of(path))
+
+
+def sha256_of(entry: Entry) -> str | None:
+    """Return the digest of a file that is kept in LFS, by which the cache calls its blob; None for other files."""
+    return entry.blob.name if _SHA256.match(entry.blob.name) else None
 
 
 def target_of(path: Path) -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +11,13 @@ from venom_tui.core.clients.http import HttpPool
 from venom_tui.core.clients.ollama_library import OllamaRegistryClient, RegistryManifest
 from venom_tui.core.clients.proxies import is_local
 from venom_tui.core.errors import RuntimeRefused, UsageError
+from venom_tui.core.models.hub_cache import WEIGHTS, entries_of, sha256_of
 from venom_tui.core.models.names import OLLAMA_HOST, ollama_name
 from venom_tui.core.models.outside import Outside
 from venom_tui.core.settings import Settings
 from venom_tui.core.types.details import Update
 from venom_tui.core.types.model import ModelInfo
+from venom_tui.core.types.offer import HubFile
 
 _WEIGHTS = "application/vnd.ollama.image.model"
 
@@ -66,6 +70,10 @@ class Updates:
             return Update("unknown", f"Hugging Face cannot be asked now: {found.error}", found.asked_at)
         if model.digest == f"git:{found.commit}":
             return _known("none", "this is the newest revision")
+        if (model.digest or "").startswith("git:") and model.path:
+            here = await asyncio.to_thread(weights_in, Path(model.path))
+            if here and same_weights(here, found.files):
+                return _known("none", f"only other files changed; {found.commit[:12]} has the same weights")
         name = Path(model.path or "").name
         for file in found.files:
             if model.weights_digest and file.sha256 and model.weights_digest == f"sha256:{file.sha256}":
@@ -73,6 +81,39 @@ class Updates:
         if any(file.path.rpartition("/")[2] == name for file in found.files) or model.digest is not None:
             return _known("available", f"the newest revision is {found.commit[:12]}")
         return _known("unknown", "the newest revision has no file of that name")
+
+
+def weights_in(snapshot: Path) -> list[HubFile]:
+    """Return the files of weights that lie in a snapshot of the cache (synchronous)."""
+    found = []
+    for entry in entries_of(snapshot):
+        if entry.name.lower().endswith(WEIGHTS):
+            try:
+                size = entry.path.stat().st_size
+            except OSError:
+                size = None
+            found.append(HubFile(entry.name, size, sha256_of(entry)))
+    return found
+
+
+def same_weights(here: Sequence[HubFile], there: Sequence[HubFile]) -> bool:
+    """Return whether a repository still has the weights that are here, and no more of their kind beside them."""
+    listed = {file.path: file for file in there}
+    if not all(file.path in listed and _is_same(file, listed[file.path]) for file in here):
+        return False
+    kinds = {_kind(file) for file in here}
+    return len([file for file in there if _kind(file) in kinds]) == len(here)
+
+
+def _is_same(one: HubFile, other: HubFile) -> bool:
+    if one.sha256 and other.sha256:
+        return one.sha256 == other.sha256
+    return one.size_bytes is not None and one.size_bytes == other.size_bytes
+
+
+def _kind(file: HubFile) -> tuple[str, str]:
+    folder, _, name = file.path.rpartition("/")
+    return folder, name.rpartition(".")[2].lower()
 
 
 def compare(model: ModelInfo, manifest: RegistryManifest) -> Update:
