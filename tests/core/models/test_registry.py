@@ -162,6 +162,7 @@ async def test_parameters_have_the_ranges_of_model_and_runtime(folder: Path, set
         assert specs["top_k"].value is None and specs["top_k"].used
         embedded = {one.name: one for one in (await at.core.registry.details("tiny")).parameters}
         assert embedded["context_length"].maximum == 2048 and embedded["temperature"].value is None
+        assert embedded["think"].used, "its template is told it, whatever is known of the model"
 
 
 # ---------------------------------------------------------------------- what could be had

@@ -58,3 +58,22 @@ class LlamaCppClient(OpenAICompatibleClient):
         answer = await self.post("/tokenize", body, timeout_s=timeout_s)
         tokens = answer.get("tokens") if isinstance(answer, dict) else None
         return tokens if isinstance(tokens, list) else []
+
+
+_THINKING = ("enable_thinking", "<think>")
+"""What stands in templates of models that think."""
+
+
+def capabilities_of(props: dict[str, Any]) -> tuple[str, ...] | None:
+    """Return what a loaded model can do by its properties, in Ollama's words; None where they do not say it."""
+    caps, senses, template = props.get("chat_template_caps"), props.get("modalities"), props.get("chat_template")
+    if not isinstance(caps, dict):
+        return None
+    text = template if isinstance(template, str) else ""
+    thinks = any(caps.get(name) is True for name in ("supports_reasoning_effort", "supports_preserve_reasoning"))
+    found = {
+        "tools": caps.get("supports_tools") is True or caps.get("supports_tool_calls") is True,
+        "thinking": thinks or any(word in text for word in _THINKING),
+        **{sense: isinstance(senses, dict) and senses.get(sense) is True for sense in ("vision", "audio")},
+    }
+    return ("completion", *(name for name, there in found.items() if there))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,8 @@ class Facts:
         if (used := self._uses.get((model.runtime, model.name))) is not None:
             changes["last_used"] = used
         kept = self._manifests.get((model.runtime, model.name))
+        if kept is not None and kept.digest == _file_of(model) and kept.value.get("capabilities"):
+            changes["capabilities"] = tuple(kept.value["capabilities"])
         if kept is not None and kept.digest == (model.digest or ""):
             said = kept.value
             if model.capabilities is None and said.get("capabilities") is not None:
@@ -79,13 +81,24 @@ class Facts:
 
     async def keep_manifest(self, model: ModelInfo, manifest: Manifest) -> None:
         """Keep what was said of a model."""
-        data = data_of(manifest)
-        key, digest = (model.runtime, model.name), model.digest or ""
+        await self._keep((model.runtime, model.name), model.digest or "", data_of(manifest), manifest.asked_at)
+
+    async def learn_capabilities(self, models: Iterable[ModelInfo], said: Mapping[Key, tuple[str, ...]]) -> None:
+        """Keep what the processes that hold files have said that these can do; a base model is not asked that."""
+        for model in models if said else ():
+            key = model.runtime, model.name
+            capabilities, kept = said.get(key), self._manifests.get(key)
+            if capabilities is None or not model.has_chat_template:
+                continue
+            data, version = {"capabilities": list(capabilities)}, _file_of(model)
+            if kept is None or (kept.digest, kept.value) != (version, data):
+                await self._keep(key, version, data, None)
+
+    async def _keep(self, key: Key, version: str, data: dict[str, Any], asked_at: datetime | None) -> None:
         try:
-            self._manifests[key] = await self._store.save_manifest(*key, digest, data)
+            self._manifests[key] = await self._store.save_manifest(*key, version, data)
         except StoreError:
-            moment = manifest.asked_at or datetime.now().astimezone()
-            self._manifests[key] = KeptManifest(data, moment, *key, digest)
+            self._manifests[key] = KeptManifest(data, asked_at or datetime.now().astimezone(), *key, version)
 
     async def forget(self, model: ModelInfo) -> None:
         """Forget a model that was removed."""
@@ -135,6 +148,11 @@ class Facts:
         self._stamps[path] = (found.size_bytes, found.modified_ns)
         await self._store.save_digest(found)
         return found.digest
+
+
+def _file_of(model: ModelInfo) -> str:
+    """Return which file of a model something was said of, in place of the digest that such a file may not have."""
+    return f"file {model.size_bytes} {model.digest or model.path}"
 
 
 def stamps(paths: Iterable[str]) -> dict[str, tuple[int, int]]:

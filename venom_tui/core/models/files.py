@@ -86,7 +86,7 @@ def info_of(name: str, path: Path, seen: Seen, size: int, *, provider: str = "lo
         parameter_size=header.parameter_size if header else None,
         quantization=header.quantization if header else None,
         context_length=header.context_length if header else None,
-        # What a file can do is known when it is loaded; a chat template is all that its header tells.
+        # A chat template is all that its header tells; the rest its process says once it is loaded (`Facts` keeps it).
         capabilities=("completion",) if header is not None and header.has_chat_template else None,
         architecture=header.architecture if header else None,
         path=str(path),

@@ -99,7 +99,9 @@ class ModelManager:
         if refresh:
             await self._runtimes.look()
         await self.facts.load()
-        models = self.facts.complete(await self._all(refresh=refresh))
+        found = await self._all(refresh=refresh)
+        await self.facts.learn_capabilities(found, self._runtimes.capabilities())
+        models = self.facts.complete(found)
         loaded = self._loaded()
         active = self._choose(models)
         key = None if active is None else (active.runtime, active.name)

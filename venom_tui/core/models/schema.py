@@ -21,15 +21,19 @@ def specs(model: ModelInfo, kind: str, saved: GenerationParameters, manifest: Ma
     values = asdict(saved)
     unknown = _unknown(kind)
     return tuple(
-        _spec(one, model, given.get(one.name), values.get(one.name), one.name not in unknown) for one in SCHEMA
+        _spec(one, model, kind, given.get(one.name), values.get(one.name), one.name not in unknown) for one in SCHEMA
     )
 
 
-def _spec(one: Parameter, model: ModelInfo, given: list[str] | None, value: object, used: bool) -> ParameterSpec:
+def _spec(
+    one: Parameter, model: ModelInfo, kind: str, given: list[str] | None, value: object, used: bool
+) -> ParameterSpec:
     maximum = one.maximum
     if one.name == "context_length" and model.context_length:
         maximum = model.context_length
-    if one.name == "think" and model.capabilities is not None and "thinking" not in model.capabilities:
+    # Others are sent it whatever the model can: their templates pass over what they do not know.
+    cannot = model.capabilities is not None and "thinking" not in model.capabilities
+    if one.name == "think" and kind == "ollama" and cannot:
         used = False
     return ParameterSpec(
         name=one.name,

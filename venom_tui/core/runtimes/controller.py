@@ -288,6 +288,10 @@ class LlmServerController:
         """
         return prepared.runtime.chat(request, prepared.plan, wire)
 
+    def capabilities(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Return what models of the embedded runtime can do, by runtime and name, as far as their processes said it."""
+        return {(self._embedded.id, name): said for name, said in self._embedded.capabilities().items()}
+
     async def verify(self, prepared: Prepared) -> None:
         """Ask the server itself whether it has the model ready.
 

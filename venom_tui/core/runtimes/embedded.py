@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 
 from venom_tui.core.clients.http import HttpPool
-from venom_tui.core.clients.llamacpp import LlamaCppClient
+from venom_tui.core.clients.llamacpp import LlamaCppClient, capabilities_of
 from venom_tui.core.errors import (
     CutStream,
     LoadFailed,
@@ -50,6 +50,8 @@ class Holding:
     context_length: int
     """Tokens that one conversation may have."""
     size_bytes: int | None
+    capabilities: tuple[str, ...] | None = None
+    """What it can do, as its process says; None where it did not."""
     used: int = 0
     """Number of its last use; the smallest leaves first."""
     answering: int = 0
@@ -185,6 +187,7 @@ class EmbeddedRuntime(Runtime):
             if self._closing:  # the process was not there yet when all of them were ended
                 await child.stop()
                 raise RuntimeUnavailable("venom-tui is closing.")
+            capabilities = await self._ask_capabilities(child)
             self._trouble = ""
         except VenomError as failure:
             self._trouble, self._last = failure.message, child
@@ -193,12 +196,27 @@ class EmbeddedRuntime(Runtime):
             del self._loading[model.name]
             self._changed()
         held = Holding(model.name, child, plan.context_length or model.context_length or 0, model.size_bytes)
+        held.capabilities = capabilities
         held.pinned = before is not None and before.pinned
         self._died.pop(model.name, None)
         self._held[model.name] = held
         self.used(held)
         held.watcher = asyncio.create_task(self._watch(held), name=f"watch of {model.name}")
         self._changed()
+
+    async def _ask_capabilities(self, child: EmbeddedChild) -> tuple[str, ...] | None:
+        """Ask a process that was just started what its model can do; a failure leaves that unknown."""
+        try:
+            return capabilities_of(await self._client_of(child).props())
+        except RuntimeFailure:
+            return None
+        except BaseException:  # a load that is cancelled leaves no process
+            await child.stop()
+            raise
+
+    def capabilities(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what its processes have said."""
+        return {held.name: held.capabilities for held in self._held.values() if held.capabilities is not None}
 
     def _context(self, model: ModelInfo, chosen: int | None) -> int | None:
         """Return the tokens of context to load a model with; None leaves it to what it was trained for."""
@@ -247,7 +265,10 @@ class EmbeddedRuntime(Runtime):
             how = self._died.get(name)
             ended = f" ended ({how})" if how else " is gone"
             raise RuntimeUnavailable(f"The llama.cpp process of {name}{ended}.", hint="Ask again: it is started anew.")
-        return LlamaCppClient(self._pool, held.child.url, who="The embedded llama.cpp", api_key=held.child.api_key)
+        return self._client_of(held.child)
+
+    def _client_of(self, child: EmbeddedChild) -> LlamaCppClient:
+        return LlamaCppClient(self._pool, child.url, who="The embedded llama.cpp", api_key=child.api_key)
 
     def log(self, model: str) -> list[str]:
         """Return the last lines that llama.cpp wrote about a model; "" is the one whose process ended last."""

@@ -111,6 +111,13 @@ class Runtime(ABC):
         """Return why it cannot be told to `load`, `unload`, `pin`, `unpin` or `extend`, as a sentence; "" if it can."""
         return f"Runtime {self.id} cannot be told to {verb} a model."
 
+    def capabilities(self) -> Mapping[str, tuple[str, ...]]:
+        """Return what the models that it holds can do, by their names, as far as they were heard to say it.
+
+        Of a runtime that says it with the models that it offers there is nothing here.
+        """
+        return {}
+
     def answering(self, model: str) -> int:
         """Return how many answers of a model this program is waiting for."""
         return 0
