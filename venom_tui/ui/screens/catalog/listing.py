@@ -58,7 +58,7 @@ class Listing:
     def take_fits(self, fits: Mapping[tuple[str, str], FitBadge]) -> bool:
         """Take whether models fit, of as many as are given; return whether other rows are listed, or in other order."""
         changed = {
-            key: row._replace(fit=fit)
+            key: row.judged(fit)
             for key, row in (self.known or {}).items()
             if (fit := fits.get((row.model.runtime, row.model.name))) is not None and fit != row.fit
         }

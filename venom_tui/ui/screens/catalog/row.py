@@ -37,6 +37,10 @@ class Row(NamedTuple):
     fit: FitBadge | None = None
     """Whether it fits, as it was judged last; None where that was not asked yet."""
 
+    def judged(self, fit: FitBadge) -> Row:
+        """Return the row with whether its model fits."""
+        return Row(*self[:-1], fit)
+
 
 def key_of(model: ModelInfo) -> str:
     """Return what names a model among those of all runtimes."""
