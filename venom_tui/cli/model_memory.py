@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 
@@ -18,6 +18,7 @@ from venom_tui.core.types.model import ActiveModel, ModelInfo
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
 
+Do: TypeAlias = Callable[..., Awaitable[Sequence[str]]]
 _TRIES = 5
 """How often a plan that changed meanwhile is asked again."""
 
@@ -172,7 +173,7 @@ async def carry_out(
     yes: bool,
     force: bool,
     quiet: bool,
-    do: Callable[..., Awaitable[object]] | None = None,
+    do: Do | None = None,
 ) -> None:
     """Show a plan, ask what it asks, and do it; what changed meanwhile is told and asked again where somebody is there.
 
@@ -194,11 +195,8 @@ async def carry_out(
         said, apart = _ask(plan, yes=yes or force, others=force, force=force)
         try:
             how = {"yes": said, "others": apart, "force": force}
-            if do is None:
-                told = await core.models.carry_out(plan, **how, status=_status(quiet))
-            else:
-                told = ()
-                await do(plan, **how, status=_status(quiet))
+            work: Do = core.models.carry_out if do is None else do
+            told = await work(plan, **how, status=_status(quiet))
         except PlanChanged as changed:
             if not somebody() or not isinstance(changed.plan, MemoryPlan):
                 raise

@@ -133,8 +133,10 @@ def activate(flags: dict[str, Any], name: str, yes: bool, force: bool, as_json: 
     async def work(core: Core) -> ModelVersion:
         made: list[ModelVersion] = []
 
-        async def do(plan: MemoryPlan, **said: Any) -> None:
-            made.append(await core.versions.activate(name, plan=plan, **said))
+        async def do(plan: MemoryPlan, **said: Any) -> list[str]:
+            told: list[str] = []
+            made.append(await core.versions.activate(name, plan=plan, notice=told.append, **said))
+            return told
 
         await carry_out(core, await core.versions.plan(name), yes=yes, force=force, quiet=as_json, do=do)
         return made[0]
@@ -157,8 +159,10 @@ def rollback(
     async def work(core: Core) -> ModelVersion | None:
         back: list[ModelVersion | None] = []
 
-        async def do(plan: MemoryPlan, **said: Any) -> None:
-            back.append(await core.versions.roll_back(model, runtime, plan=plan, **said))
+        async def do(plan: MemoryPlan, **said: Any) -> list[str]:
+            told: list[str] = []
+            back.append(await core.versions.roll_back(model, runtime, plan=plan, notice=told.append, **said))
+            return told
 
         plan = await core.versions.plan_back(model, runtime)
         await carry_out(core, plan, yes=yes, force=force, quiet=as_json, do=do)

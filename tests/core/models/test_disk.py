@@ -241,7 +241,7 @@ def cache(tmp_path: Path) -> Path:
     from huggingface_hub import snapshot_download
 
     folder = tmp_path / "hub"
-    for files in ({"a.gguf": BIG, "old.gguf": OTHER}, {"a.gguf": BIG, "new.gguf": OTHER[:1_000_000]}):
+    for files in ({"a.gguf": BIG, "b.gguf": OTHER}, {"a.gguf": BIG, "b.gguf": OTHER[:1_000_000]}):
         with Hub(Repository("org/x", files)) as hub:
             snapshot_download("org/x", cache_dir=folder, endpoint=hub.url, token=False)
     return folder
@@ -270,6 +270,13 @@ def test_the_hugging_face_cache(cache: Path) -> None:
         assert path.read_bytes() in (BIG, OTHER[:1_000_000])
 
 
+@pytest.mark.parametrize("weights", ["c.gguf", "model-00002-of-00002.safetensors"])
+def test_another_quantization_that_was_fetched_before_is_no_old_revision(cache: Path, weights: str) -> None:
+    (old,) = hub_storage(cache, 3, now=later).orphans
+    (Path(old.path) / weights).symlink_to(next(Path(old.path).glob("*.gguf")).resolve())
+    assert hub_storage(cache, 3, now=later).orphans == (), "no revision that stays has it"
+
+
 def test_a_revision_that_something_names_stays(cache: Path) -> None:
     repository = cache / "models--org--x"
     (old,) = hub_storage(cache, 3, now=later).orphans
@@ -290,7 +297,7 @@ def test_an_old_revision_takes_nothing_with_it_from_outside(cache: Path, tmp_pat
     (old,) = hub_storage(cache, 3, now=later).orphans
     precious = tmp_path / "precious"
     precious.write_bytes(b"p" * 10_000)
-    (Path(old.path) / "way.gguf").symlink_to(precious)
+    (Path(old.path) / "way.json").symlink_to(precious)
     freed, left = clean(cache, [old], lambda: hub_storage(cache, 3, now=later))
     assert left == [] and freed > OTHER_BYTES and precious.exists() and not Path(old.path).exists()
 

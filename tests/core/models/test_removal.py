@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -208,6 +209,24 @@ async def test_one_quantization_of_a_repository_goes_and_the_others_stay(folder:
         assert SIZE <= announced < 1.1 * SIZE and close(announced, really)
         assert "org/Tiny:Q8_0" in await names(at)
         assert (await at.core.models.find("org/Tiny:Q8_0")).error == ""
+
+
+async def test_a_removal_from_the_cache_waits_for_its_runtime_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It unloads within: what waits for the removal and has the runtime's queue would else wait for itself."""
+    fill_cache(folder / "hf" / "hub", repository(folder))
+    async with catalog(folder) as at:
+        await at.core.models.choose("keep")
+        run, queues = at.core.operations.run, []
+
+        async def noted(*given: Any, **named: Any) -> object:
+            queues.append(named.get("queue"))
+            return await run(*given, **named)
+
+        monkeypatch.setattr(at.core.operations, "run", noted)
+        await removed(at, "org/Tiny:Q4_K_M")
+        assert queues[0] == ("huggingface", "embedded")
 
 
 async def test_the_last_of_a_repository_takes_the_rest_with_it(folder: Path) -> None:

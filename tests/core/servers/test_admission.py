@@ -119,8 +119,10 @@ async def test_a_share_that_is_not_free_beside_what_is_kept(tmp_path: Path, monk
     shared(tmp_path, 0.9)
     async with opened(tmp_path, VENOM_OFFLINE="1") as core:
         seen(monkeypatch, lambda: look)
-        with pytest.raises(NeedsYes, match=r"72\.0 GiB of GPU 0 \(0\.9 of it\), and 59\.0 GiB are free\."):
-            await core.servers.start("box")
+        said: list[str] = []
+        await ended(core, await core.servers.start("box", notice=said.append))
+        assert said == ["box takes 72.0 GiB of GPU 0 (0.9 of it), and 59.0 GiB are free."], "without a limit it is told"
+        await ended(core, await core.servers.stop("box"))
 
 
 async def test_where_no_share_can_be_proposed_that_of_vllm_counts(

@@ -66,7 +66,7 @@ class HubLayout:
             new.unlink(missing_ok=True)
             new.symlink_to(target)
             new.replace(path)
-        if revision and not _COMMIT.match(revision):
+        if revision:  # a commit, too, though the library names none: what was asked for by it is no old revision
             reference = self.folder / "refs" / revision
             if ".." in Path(revision).parts or Path(revision).is_absolute():
                 raise BadAnswer("The hub names a revision outside of its folder.")

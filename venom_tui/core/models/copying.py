@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable
@@ -22,6 +23,7 @@ from venom_tui.core.settings import Settings
 from venom_tui.core.store.settings import SettingsStore
 from venom_tui.core.types.model import ModelInfo
 
+_log = logging.getLogger(__name__)
 Models = Callable[[], Awaitable[list[ModelInfo]]]
 _PIECE = 4 * 1024 * 1024
 _NO_LINK = frozenset({errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.EACCES})
@@ -205,16 +207,30 @@ def _begun(path: Path) -> BinaryIO:
         UsageError: it is being written now.
     """
     try:
-        with path.open("rb") as old:
-            fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with path.open("r+b") as old:
+            _lock(old)
             path.unlink()  # never written into: it may be another name of a copy that is whole
     except FileNotFoundError:
         pass
     except BlockingIOError:
         raise UsageError(f"{path.name} is being written just now.", hint="Wait for that copy.") from None
     writer = path.open("xb")
-    fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    _lock(writer)
     return writer
+
+
+def _lock(file: BinaryIO) -> None:
+    """Lock a file where its file system can: that nobody else copies here is seen to by what the operation holds.
+
+    Raises:
+        BlockingIOError: somebody else has locked it.
+    """
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        _log.info("%s cannot be locked", sanitize_line(file.name, 200))
 
 
 def _rename(beside: Path, target: Path) -> None:

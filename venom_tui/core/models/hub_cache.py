@@ -147,9 +147,11 @@ def _commit_of(reference: Path) -> str:
 
 
 def old_revisions(folder: Path) -> list[Path]:
-    """Return the snapshots of a repository's folder that no reference names, without the one that is listed.
+    """Return the snapshots of a repository's folder that no reference names and that were replaced.
 
-    Nothing where something of that cannot be read: what is named is not known then.
+    Replaced is one whose weights are all there by the same name in a snapshot that stays, the listed one or a named
+    one: else they may be wanted still, as another quantization that was fetched before. Nothing where something of
+    that cannot be read: what is named is not known then.
     """
     repository = _repository(folder)
     if repository is None:
@@ -169,7 +171,16 @@ def old_revisions(folder: Path) -> list[Path]:
         pass  # there is none: everything was fetched by its commit
     except OSError:
         return []
-    return sorted(folder / "snapshots" / one for one in repository.revisions if one not in named)
+    weights = {
+        one: {entry.name for entry in entries_of(folder / "snapshots" / one) if _is_weights(entry)}
+        for one in repository.revisions
+    }
+    stays = set().union(*(weights[one] for one in weights if one in named))
+    return sorted(folder / "snapshots" / one for one in weights if one not in named and weights[one] <= stays)
+
+
+def _is_weights(entry: Entry) -> bool:
+    return entry.name.lower().endswith((".gguf", *WEIGHTS))
 
 
 def entries_of(snapshot: Path) -> Iterator[Entry]:

@@ -215,7 +215,9 @@ class Remover:
             await self._facts.forget(model)
             progress.update(message="removed", bytes_done=item.frees_bytes)
 
-        queue = model.runtime if model.provider != "huggingface" or _of_server(model) else HUB_QUEUE
+        # The runtime's queue, too: what unloads it within this must wait for nobody who waits for this.
+        of_hub = model.provider == "huggingface" and not _of_server(model)
+        queue = tuple(filter(None, (HUB_QUEUE if of_hub else "", model.runtime)))
         kind = {"runtime": model.runtime, "provider": model.provider}
         await self._operations.run("remove", model.name, work, queue=queue, holds=holds, **kind)
 

@@ -15,6 +15,7 @@ from typing import Any
 from venom_tui.core.errors import NotFound, OperationRefused
 from venom_tui.core.events import EventBus, OperationChanged
 from venom_tui.core.operations.history import History
+from venom_tui.core.operations.progress import Progress
 from venom_tui.core.operations.running import Ending, Kind, Running, Work
 from venom_tui.core.operations.runs import Runs
 from venom_tui.core.operations.watch import Watch
@@ -131,7 +132,12 @@ class Sharing:
     def work_of(self, operation: Operation, terms: Terms) -> Work:
         """Return the work of an operation."""
         kind = self._kinds[operation.kind]
-        return lambda progress: kind.work(terms.arguments, progress)
+
+        async def work(progress: Progress) -> None:
+            now = await self._shared.terms(operation.id)  # it may have been amended while it waited
+            await kind.work((now or terms).arguments, progress)
+
+        return work
 
     async def _entry(self, operation_id: str) -> Entry:
         entry = await self._store.get(operation_id)

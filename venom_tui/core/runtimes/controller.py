@@ -232,7 +232,8 @@ class LlmServerController:
         if within is not None:
             await load(within)
         else:
-            if self.watcher is not None and cause == PROMPT:
+            # What is being loaded was agreed to, or judged, where that began; half of it in memory would count twice.
+            if self.watcher is not None and cause == PROMPT and not self._under_way(model, runtime):
                 before = await self.watcher.before(model, parameters, status, consent)
             await self._operations.run("load", model.name, load, runtime=runtime.id, cause=cause)
             if cause == PROMPT:
@@ -240,6 +241,13 @@ class LlmServerController:
         if self.watcher is not None and held_before is not None:
             after = await self.watcher.loaded(model, there, held_before=held_before)
         return mine, (*before, *after)
+
+    def _under_way(self, model: ModelInfo, runtime: Runtime) -> bool:
+        """Return whether a load of a model, or a switch to it, goes on already."""
+        running = self._operations.running()
+        return any(
+            one.kind in ("load", "switch") and one.target == model.name and one.runtime == runtime.id for one in running
+        )
 
     async def _load_it(
         self, runtime: Runtime, model: ModelInfo, plan: Plan, status: Status, progress: Progress

@@ -128,7 +128,9 @@ class Admission:
             beside = f", of which {gib(kept)} GiB are to be kept" if kept else ""
             words = f"{name} takes {gib(takes)} GiB of GPU {one.index} ({share:g} of it)"
             free = f"{gib(one.free_bytes)} GiB are free{beside}"
-            draft.take(self._limits.policy(LimitKind.VRAM), f"{words}, and {free}.")
+            # Without a limit it is for the server to decide, which may take less by itself.
+            policy = self._limits.policy(LimitKind.VRAM) if kept else Policy.WARN
+            draft.take(policy, f"{words}, and {free}.")
             found.add(f"GPU {one.index}")
         return found
 

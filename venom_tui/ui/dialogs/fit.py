@@ -49,7 +49,6 @@ class FitDialog(Dialog[None]):
         super().__init__(f"Does {name} fit?")
         self._ask = ask
         self._asked = asked
-        self._failed = False
         self._types = _TYPES.get(kind, _OTHER_TYPES)
         self._report: FitReport | None = None
         self._tokens: int | None = None
@@ -68,8 +67,8 @@ class FitDialog(Dialog[None]):
         self.set_interval(_AGAIN_S, self._look_once_more)
 
     def _look_once_more(self) -> None:
-        # Who outside has failed is asked again only by a key.
-        if not (self._asked and self._failed):
+        # For what is not here all is looked through: that is done again only by a key.
+        if not self._asked:
             start_when_idle(self, self._renew, group="fit")
 
     def _look(self) -> None:
@@ -79,10 +78,8 @@ class FitDialog(Dialog[None]):
         try:
             self._report = await self._ask(self._tokens, self._kv_type, self._parallel)
         except VenomError as failure:
-            self._failed = True
             self._show(failure_lines(failure))
         else:
-            self._failed = False
             self._show(lines(self._report))
 
     def _show(self, found: Iterable[Content]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -63,6 +64,7 @@ class LimitsDialog(Dialog[None]):
         self._core = core
         self._found: tuple[LimitSetting, ...] = ()
         self._said = Content()
+        self._saves = asyncio.Lock()
 
     def compose_box(self) -> Iterable[Widget]:
         """Return head, rows, and what the one under the cursor means and how it stands."""
@@ -171,7 +173,8 @@ class LimitsDialog(Dialog[None]):
 
     async def _saving(self, change: Callable[[], Mapping[str, str | None]]) -> None:
         try:
-            await self._core.save_settings(change())
+            async with self._saves:  # what is changed depends on what was saved before
+                await self._core.save_settings(change())
         finally:
             if is_there(self):
                 self._read()

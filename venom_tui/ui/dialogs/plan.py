@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -23,6 +23,7 @@ from venom_tui.ui.text import clean, literal, relative_time, signs, size
 if TYPE_CHECKING:
     from venom_tui.core.core import Core
 
+Do: TypeAlias = Callable[..., Awaitable[Sequence[str]]]
 T = TypeVar("T")
 _NAME = 8
 _TOLD_S = 20.0
@@ -114,7 +115,7 @@ async def carry_out(
     *,
     status: Callable[[str], None],
     working: Callable[[bool], None] = lambda _working: None,
-    do: Callable[..., Awaitable[object]] | None = None,
+    do: Do | None = None,
 ) -> bool:
     """Ask what a plan asks, and do it; return False after a no. What changed meanwhile is told and asked again.
 
@@ -137,11 +138,8 @@ async def carry_out(
         working(True)
         try:
             how = {"yes": True, "others": bool(plan.apart), "force": said == "force"}
-            if do is None:
-                told = await core.models.carry_out(plan, **how, status=status)
-            else:
-                told = ()
-                await do(plan, **how, status=status)
+            work: Do = core.models.carry_out if do is None else do
+            told = await work(plan, **how, status=status)
         except PlanChanged as changed:
             working(False)
             if not isinstance(changed.plan, MemoryPlan):

@@ -159,8 +159,10 @@ class VersionsDialog(Dialog[None]):
         app = self.app
         made: list[ModelVersion] = []
 
-        async def do(plan: MemoryPlan, **said: Any) -> None:
-            made.append(await self._core.versions.activate(name, plan=plan, **said))
+        async def do(plan: MemoryPlan, **said: Any) -> list[str]:
+            told: list[str] = []
+            made.append(await self._core.versions.activate(name, plan=plan, notice=told.append, **said))
+            return told
 
         done = await carry_out(app, self._core, await self._core.versions.plan(name), status=self._status, do=do)
         if done:
@@ -191,8 +193,10 @@ class VersionsDialog(Dialog[None]):
         versions, key = self._core.versions, (self._model.name, self._model.runtime)
         found: list[ModelVersion | None] = []
 
-        async def do(plan: MemoryPlan, **said: Any) -> None:
-            found.append(await versions.roll_back(*key, plan=plan, **said))
+        async def do(plan: MemoryPlan, **said: Any) -> list[str]:
+            told: list[str] = []
+            found.append(await versions.roll_back(*key, plan=plan, notice=told.append, **said))
+            return told
 
         if await carry_out(app, self._core, await versions.plan_back(*key), status=self._status, do=do):
             back = found[0]

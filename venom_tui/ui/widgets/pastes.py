@@ -35,9 +35,9 @@ class Pastes:
 
         `own`: the user wrote it, in the editor.
         """
-        lines = text.count("\n") + 1
-        if len(text) <= LONGEST and lines <= MOST_LINES:
+        if not _is_long(text):
             return text
+        lines = text.count("\n") + 1
         told = f"{lines:,} lines, " if lines > 1 else ""
         kind = "written" if own else "pasted"
         token = f"[{kind} {len(self._texts) + 1}: {told}{size(len(text.encode('utf-8', 'replace')))}]"
@@ -78,8 +78,8 @@ class Pastes:
         What the field has `shown` until now comes back as it was when its text is put there again: a file that was
         named beside a paste is still named there.
         """
-        if self._texts:
-            content = self.expand(shown)
+        content = self.expand(shown)
+        if self._texts or _is_long(content):  # what was typed, however long, comes back as it was, too
             self._former.pop(content, None)
             self._former[content] = shown, self._texts, self._own
             for oldest in list(self._former)[:-_REMEMBERED]:
@@ -90,3 +90,7 @@ class Pastes:
         former, texts, owned = self._former[text]
         self._texts, self._own = dict(texts), set(owned)
         return former
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > LONGEST or text.count("\n") + 1 > MOST_LINES

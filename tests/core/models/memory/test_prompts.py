@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,6 +50,26 @@ async def test_nothing_is_loaded_over_a_limit_without_a_yes(link: Link, policy: 
         assert (longer.message.state, longer.context_length) == (MessageState.COMPLETE, 512), "it is loaded"
         roles = [message.role.value for message in await core.sessions.messages(session.id)]
         assert roles == ["user", "assistant"] * 3, "the prompt was there still"
+
+
+async def test_a_prompt_joins_a_load_that_was_agreed_to(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_core(link("a"), **RAM) as core:
+        load, begun, may_load = EmbeddedRuntime.load, asyncio.Event(), asyncio.Event()
+
+        async def slow(runtime: EmbeddedRuntime, *given: Any, **named: Any) -> None:
+            begun.set()
+            await may_load.wait()
+            await load(runtime, *given, **named)
+
+        monkeypatch.setattr(EmbeddedRuntime, "load", slow)
+        switch = asyncio.create_task(core.models.activate("a", yes=True))
+        await begun.wait()
+        session = await core.sessions.create()
+        request = await core.chat.send(session.id, "Hello", model="a", runtime="embedded", parameters=SHORT)
+        may_load.set()
+        last = await ended(core, request)
+        assert (last.error, last.message.state) == ("", MessageState.COMPLETE)
+        await switch
 
 
 async def test_a_yes_may_come_with_the_prompt(link: Link) -> None:

@@ -16,6 +16,8 @@ from tests.servers import hangs
 from venom_tui.core.core import Core
 from venom_tui.core.errors import GuardRefused, NeedsYes, NoSpace, Offline
 from venom_tui.core.models.pulls import fetching, previews
+from venom_tui.core.models.pulls.unfinished import UnfinishedPull
+from venom_tui.core.operations.runner import Terms
 from venom_tui.core.types.operation import Operation, OperationState
 
 S = OperationState
@@ -181,3 +183,13 @@ async def test_an_ollama_is_told_to_fetch_nothing_from_outside_while_offline(tmp
             assert not [one for one in server.asked if one.target == "POST /api/pull"]
             own = await core.models.preview_pull("localhost:5000/library/big")
             assert own.provider == "ollama", "a registry of the own network is asked"
+
+
+@pytest.mark.parametrize(("done", "left"), [(0, 40), (20, 20), (40, 0)])
+def test_what_a_server_tells_of_a_folder_that_we_may_not_look_into(tmp_path: Path, done: int, left: int) -> None:
+    mine = {"provider": "ollama", "folder": str(tmp_path), "digests": [["sha256:" + "1" * 64, GIB]]}
+    terms = Terms("", "", mine | {"digests": [["sha256:" + "2" * 64, 40 * GIB]]})
+    other = Operation("1", "pull", "big", S.RUNNING, bytes_done=done * GIB, bytes_total=40 * GIB)
+    assert fetching.others_bytes([UnfinishedPull(other, terms)], mine) == left * GIB
+    elsewhere = replace(other, host="box2")
+    assert fetching.others_bytes([UnfinishedPull(elsewhere, terms)], mine) == 0, "it is the disk of another machine"

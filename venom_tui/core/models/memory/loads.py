@@ -17,6 +17,7 @@ from venom_tui.core.models.memory.planning import KEPT_FREE, Planner
 from venom_tui.core.runtimes.controller import LlmServerController
 from venom_tui.core.runtimes.runtime import Status
 from venom_tui.core.types.device import LoadedModel
+from venom_tui.core.types.limits import Policy
 from venom_tui.core.types.memory import OURS, Consent, Eviction, MemoryPlan, Present
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.request import GenerationParameters
@@ -55,7 +56,7 @@ class Loads:
             await self._marks.renew()  # as each plan does
             return ()
         plan = await self._memory.plan("prompt", model, parameters)
-        if plan.refusal and plan.broken:
+        if plan.refusal and any(one.policy is Policy.REFUSE for one in plan.broken):
             check(plan, yes=True, others=True, force=consent.force)
         agreed = consent.agreed or self._held(model) is not None
         stay = [one for one in plan.evicts if one.why == KEPT_FREE and (one.answering or one.asks_apart)]

@@ -64,12 +64,15 @@ def others_bytes(pulls: Collection[UnfinishedPull], arguments: Mapping[str, Any]
         folder = folder_of(pull.terms.arguments)
         if folder is None or not (folder == place or (disk is not None and disk_of(folder) == disk)):
             continue
+        if pull.operation.host and "cache" not in pull.terms.arguments:
+            continue  # a server of another machine, whose folder is called as one of this machine
         missing = missing_of(pull.terms.arguments)
         if missing.keys() <= own and missing:
             continue  # the same, or a part of it
         total, done = pull.operation.bytes_total, pull.operation.bytes_done or 0
         told = max(0, total - done) if total is not None else 0
-        if "cache" not in pull.terms.arguments and (not missing or 0 < told < sum(missing.values())):
+        tells_more = not missing or (total is not None and told < sum(missing.values()))
+        if "cache" not in pull.terms.arguments and tells_more:
             left[pull.operation.id] = told  # the server tells more than its folder, which we may not look into
         else:
             left |= {key: size for key, size in missing.items() if key not in own}

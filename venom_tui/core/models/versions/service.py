@@ -72,6 +72,8 @@ class VersionService:
         self._runtimes = runtimes
         self._operations = operations
         self._fits = fits
+        self._changing = asyncio.Lock()
+        """Which version answers is changed by one at a time."""
 
     async def list(self, model: str | None = None) -> Versions:
         """Return the versions, newest first; of one base model where that is named."""
@@ -188,6 +190,7 @@ class VersionService:
         others: bool = False,
         force: bool = False,
         status: Status = silent,
+        notice: Status = silent,
     ) -> ModelVersion:
         """Let a version answer from now on: its model is loaded with its parameters, and becomes the active one.
 
@@ -198,6 +201,7 @@ class VersionService:
             others: whether models that others loaded, or that are pinned, may leave too.
             force: go on though the guard refuses.
             status: told what is being done.
+            notice: told what came of it without being asked for, a sentence each.
 
         Raises:
             NotFound: there is none of this name.
@@ -206,13 +210,16 @@ class VersionService:
             ReadOnly: venom-tui runs read-only.
         """
         self._check_writable()
-        version = await self.get(name)
-        before = await self._saved.parameters(version.runtime, version.answers)
-        with self._saved.trying(version.runtime, version.answers, version.parameters):
-            await self._switch(version.runtime, version.answers, plan, yes, others, force, status)
-        await self._saved.save_parameters(version.runtime, version.answers, version.parameters)
-        now = datetime.now(UTC)
-        await self._store.activated(Activation(version.runtime, version.model, version.name, now, before))
+        async with self._changing:
+            version = await self.get(name)
+            before = await self._saved.parameters(version.runtime, version.answers)
+            with self._saved.trying(version.runtime, version.answers, version.parameters):
+                told = await self._switch(version.runtime, version.answers, plan, yes, others, force, status)
+            await self._saved.save_parameters(version.runtime, version.answers, version.parameters)
+            now = datetime.now(UTC)
+            await self._store.activated(Activation(version.runtime, version.model, version.name, now, before))
+        for words in told:
+            notice(words)
         return replace(version, active=True)
 
     async def plan_back(self, model: str | None = None, runtime: str | None = None) -> MemoryPlan:
@@ -231,6 +238,7 @@ class VersionService:
         others: bool = False,
         force: bool = False,
         status: Status = silent,
+        notice: Status = silent,
     ) -> ModelVersion | None:
         """Go back to what was before the last activation, of one model or of whichever came last; return that version.
 
@@ -242,15 +250,18 @@ class VersionService:
             ReadOnly: venom-tui runs read-only.
         """
         self._check_writable()
-        back = await self._back(model, runtime)
-        # First what can be refused: a version that stays active keeps its parameters.
-        parameters = back.parameters.get(back.answers)
-        with nullcontext() if parameters is None else self._saved.trying(back.runtime, back.answers, parameters):
-            await self._switch(back.runtime, back.answers, plan, yes, others, force, status)
-        for answers, kept in back.parameters.items():
-            await self._saved.save_parameters(back.runtime, answers, kept)
-        version = back.version
-        await self._store.taken_back(back.taken, "" if version is None else version.name, datetime.now(UTC))
+        async with self._changing:
+            back = await self._back(model, runtime)
+            # First what can be refused: a version that stays active keeps its parameters.
+            parameters = back.parameters.get(back.answers)
+            with nullcontext() if parameters is None else self._saved.trying(back.runtime, back.answers, parameters):
+                told = await self._switch(back.runtime, back.answers, plan, yes, others, force, status)
+            for answers, kept in back.parameters.items():
+                await self._saved.save_parameters(back.runtime, answers, kept)
+            version = back.version
+            await self._store.taken_back(back.taken, "" if version is None else version.name, datetime.now(UTC))
+        for words in told:
+            notice(words)
         return None if version is None else replace(version, active=True)
 
     async def _back(self, model: str | None, runtime: str | None) -> _Back:
@@ -289,11 +300,11 @@ class VersionService:
 
     async def _switch(
         self, runtime: str, answers: str, plan: MemoryPlan | None, yes: bool, others: bool, force: bool, status: Status
-    ) -> None:
-        """Let a model answer, loaded by a plan where its runtime takes loads."""
+    ) -> tuple[str, ...]:
+        """Let a model answer, loaded by a plan where its runtime takes loads; return what must be told of it."""
         if self._runtimes.runtime(runtime).cannot("load"):
             await self._models.choose(answers, runtime)
-            return
+            return ()
         if plan is None:
             plan = await self._models.plan("switch", answers, runtime)
         elif (plan.runtime, plan.name) != (runtime, answers):
@@ -303,8 +314,7 @@ class VersionService:
             )
             changed.plan = await self._models.plan("switch", answers, runtime)
             raise changed
-        for words in await self._models.carry_out(plan, yes=yes, others=others, force=force, status=status):
-            status(words)
+        return await self._models.carry_out(plan, yes=yes, others=others, force=force, status=status)
 
     async def remove(self, name: str) -> ModelVersion:
         """Forget a version, and the model that was made for it.

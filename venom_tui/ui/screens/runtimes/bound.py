@@ -39,7 +39,6 @@ async def change(app: App[Any], core: Core, verb: str) -> None:
     for one in held:
         if not await unload(app, core, one.name, _ID):
             return
-    if verb == "restart":
-        await load(app, core, again, _ID)
-        if any(one.name == again and one.pinned for one in held):
-            await core.models.pin(again, _ID)
+    pinned = any(one.name == again and one.pinned for one in held)
+    if verb == "restart" and await load(app, core, again, _ID) and pinned:
+        await core.models.pin(again, _ID)
