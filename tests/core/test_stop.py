@@ -18,6 +18,7 @@ from tests.real.servers.process import free_port
 from tests.servers import serving
 from venom_tui.core import stop as stopping
 from venom_tui.core.owner import Owner, start_time
+from venom_tui.core.runtimes.leftovers import Worker
 from venom_tui.core.servers.ending import end
 from venom_tui.core.servers.records import Record, read_record, write_record
 from venom_tui.core.stop import stop
@@ -192,3 +193,23 @@ class _Stubborn(dict[str, dict[str, object]]):
 
     def pop(self, *_: object) -> None:  # type: ignore[override]
         """Leave it."""
+
+
+@pytest.mark.parametrize("looks", [3, None])
+async def test_an_orphan_has_time_to_end_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: int | None
+) -> None:
+    orphan, seen = Worker(7, 1, orphan=True, memory_bytes=None), 0
+
+    def workers() -> list[Worker]:
+        nonlocal seen
+        seen += 1
+        return [orphan] if looks is None or seen < looks else []
+
+    monkeypatch.setattr(stopping, "workers", workers)
+    monkeypatch.setattr(stopping, "_LOOK_S", 0.001)
+    if looks is None:
+        monkeypatch.setattr(stopping, "_ORPHAN_S", 0.01)
+    report = await stop(settings_for(tmp_path))
+    assert report.left == (() if looks else (orphan,))
+    assert looks is None or seen == looks

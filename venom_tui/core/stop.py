@@ -36,6 +36,9 @@ from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.operation import Operation
 from venom_tui.core.types.runtime import RuntimeState
 
+_ORPHAN_S = 7.0
+"""More than the kernel takes to end one that does not end by itself (5 s)."""
+_LOOK_S = 0.2
 _ANSWER_S = 5.0
 """So long runtimes have to say what they hold."""
 _LEAVES_WITHIN_S = 30.0
@@ -80,7 +83,7 @@ async def stop(settings: Settings) -> StopReport:
             stopped += ended
             failed += [*silent, *alive]
             await _unload_ours(settings, operations, stopped, failed, spared)
-    found = await asyncio.to_thread(workers)
+    found = await _workers()
     return StopReport(
         stopped=tuple(stopped),
         held=tuple(worker for worker in found if not worker.orphan),
@@ -89,6 +92,16 @@ async def stop(settings: Settings) -> StopReport:
         failed=tuple(failed),
         spared=tuple(spared),
     )
+
+
+async def _workers() -> list[Worker]:
+    """Return the embedded llama.cpps; an orphan, whose parent was killed a moment ago, has time to end by itself."""
+    deadline = asyncio.get_running_loop().time() + _ORPHAN_S
+    while True:
+        found = await asyncio.to_thread(workers)
+        if not any(worker.orphan for worker in found) or asyncio.get_running_loop().time() >= deadline:
+            return found
+        await asyncio.sleep(_LOOK_S)
 
 
 # ---------------------------------------------------------------------- models
