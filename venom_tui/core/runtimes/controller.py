@@ -244,9 +244,10 @@ class LlmServerController:
 
     def _under_way(self, model: ModelInfo, runtime: Runtime) -> bool:
         """Return whether a load of a model, or a switch to it, goes on already."""
-        running = self._operations.running()
         return any(
-            one.kind in ("load", "switch") and one.target == model.name and one.runtime == runtime.id for one in running
+            one.kind in ("load", "switch")
+            and (one.runtime, one.target.rpartition(" → ")[2]) == (runtime.id, model.name)  # a switch says from what
+            for one in self._operations.running()
         )
 
     async def _load_it(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from textual.content import Content
+from textual.timer import Timer
 
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.core.types.runtime import SILENT, RuntimeStatus
@@ -32,6 +33,8 @@ _COLUMNS = (
 _ABILITIES = {"tools": "tools", "thinking": "think", "vision": "see", "embedding": "embed"}
 _RUNTIME = "\0"
 """What the key of a runtime's row begins with."""
+_RESTS_S = 0.1
+"""So long the cursor rests on a row before its model is looked at."""
 _RENEW_S = 0.4
 """Seconds between two looks at what is known while the runtimes are asked."""
 
@@ -63,6 +66,7 @@ class ModelPicker(Picker):
         self._said = note
         self._models: dict[str, ModelInfo] = {}
         self._began = False
+        self._rests: Timer | None = None
         self.filling = True
 
     def model(self, key: str | None) -> ModelInfo | None:
@@ -99,6 +103,18 @@ class ModelPicker(Picker):
             active = next((key for key, model in self._models.items() if model.active), None)
             if active is not None:
                 self.query_one(RowList).set_cursor(active)
+
+    def on_row_list_highlighted(self) -> None:
+        """Look at the model on which the cursor rests: what it needs is then known when it is picked."""
+        if self._rests is not None:
+            self._rests.stop()
+        self._rests = self.set_timer(_RESTS_S, self._learn)
+
+    def _learn(self) -> None:
+        rows = next(iter(self.query(RowList)), None)
+        model = None if rows is None else self.model(rows.cursor_key)
+        if model is not None and model.runtime == "embedded" and not model.error:  # a file here: no server is asked
+            start(self, lambda: self._core.fits.report_of(model), group="learning", exclusive=True)
 
     def _pick(self, rows: RowList) -> None:
         key = rows.cursor_key

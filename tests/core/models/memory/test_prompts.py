@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tests.core.downloads.recorded import until
 from tests.core.models.memory.conftest import Link
 from tests.core.support import ask, ended, open_core
 from tests.ollama import FakeOllama
@@ -53,7 +54,8 @@ async def test_nothing_is_loaded_over_a_limit_without_a_yes(link: Link, policy: 
 
 
 async def test_a_prompt_joins_a_load_that_was_agreed_to(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_core(link("a"), **RAM) as core:
+    async with open_core(link("a", "b"), **RAM) as core:
+        await core.models.activate("b", yes=True)
         load, begun, may_load = EmbeddedRuntime.load, asyncio.Event(), asyncio.Event()
 
         async def slow(runtime: EmbeddedRuntime, *given: Any, **named: Any) -> None:
@@ -66,6 +68,7 @@ async def test_a_prompt_joins_a_load_that_was_agreed_to(link: Link, monkeypatch:
         await begun.wait()
         session = await core.sessions.create()
         request = await core.chat.send(session.id, "Hello", model="a", runtime="embedded", parameters=SHORT)
+        await until(lambda: any((one.kind, one.target) == ("load", "a") for one in core.operations.running()))
         may_load.set()
         last = await ended(core, request)
         assert (last.error, last.message.state) == ("", MessageState.COMPLETE)
