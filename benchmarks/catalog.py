@@ -198,7 +198,7 @@ class Keys:
             self._terminal.write(key.encode())
         else:
             self._terminal.send(key)
-        time.sleep(wait)
+        time.sleep(wait)  # as fast as somebody types; how late the screen is, is read off its frames afterwards
 
     def taken(self) -> list[float]:
         """Return the milliseconds that each took."""
@@ -230,7 +230,7 @@ def keystrokes(figures: Figures, terminal: Meter) -> None:
         for length in reversed(range(len(words))):
             keys.press("backspace", _filtered(words[:length]))
         terminal.send("escape")
-        time.sleep(0.5)
+        time.sleep(0.5)  # all models are listed again, before the next word is typed; not measured
     taken = keys.taken()
     note = f"50 are demanded; {len(taken)} keys"
     figures.most("of the filter, 95th percentile", percentile(taken, 0.95), 25, "ms", note=note)
@@ -251,7 +251,7 @@ def idle(figures: Figures, terminal: Meter) -> None:
     figures.part(f"nothing happens, {_IDLE_S:g} s")
     terminal.wait_quiet(1.0)
     begun, used = time.monotonic(), terminal.cpu
-    time.sleep(_IDLE_S)
+    time.sleep(_IDLE_S)  # the window that is measured
     end = time.monotonic()
     writes = [size for size, rows in terminal.writes_between(begun, end) if not any(rows)]
     changed = {row for _, rows in terminal.writes_between(begun, end) for row in rows}

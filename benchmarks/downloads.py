@@ -81,7 +81,7 @@ def replay() -> None:
             while (done := int((time.monotonic() - begun) * _RATE)) < _TOTAL:
                 status = {"status": f"pulling {'a' * 12}", "digest": _DIGEST, "total": _TOTAL, "completed": done}
                 self._line(status)
-                time.sleep(_LINE_S)
+                time.sleep(_LINE_S)  # the pace of a real Ollama
 
         def _line(self, value: object) -> None:
             body = json.dumps(value).encode() + b"\n"
@@ -107,10 +107,10 @@ def of_ollama(figures: Figures) -> None:
             terminal.wait_for(r"\bpull it")
             terminal.send("enter")
             terminal.wait_for(r"of 55\.9 GiB")
-            time.sleep(2.0)
+            time.sleep(2.0)  # opening the row and the first rate are not what a running pull costs
             figures.part(f"a pull of Ollama that reports 1 GB/s, {_PULLED_S:g} s")
             begun, used = time.monotonic(), terminal.cpu
-            time.sleep(_PULLED_S)
+            time.sleep(_PULLED_S)  # the window that is measured
             ended, cpu = time.monotonic(), terminal.cpu - used
             figures.most("CPU of one core", cpu / (ended - begun) * 100, 5, "%")
             figures.most("to the terminal", terminal.bytes_between(begun, ended) / (ended - begun), 600, "B/s")
@@ -127,7 +127,7 @@ def _quiet(figures: Figures, terminal: Meter, title: str) -> None:
     """Tell what is written and used while nothing happens."""
     figures.part(f"{title}, {_IDLE_S:g} s")
     begun, used = time.monotonic(), terminal.cpu
-    time.sleep(_IDLE_S)
+    time.sleep(_IDLE_S)  # the window that is measured
     ended = time.monotonic()
     writes = terminal.writes_between(begun, ended)
     header = {row for _, rows in writes for row in rows}

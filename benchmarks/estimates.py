@@ -125,7 +125,7 @@ def _wait_until_left(server: OllamaServer) -> None:
     deadline = time.monotonic() + 30
     while server.runner_pids():
         assert time.monotonic() < deadline, "the model does not leave"
-        time.sleep(0.1)
+        time.sleep(0.1)  # nothing tells of the end of somebody else's process
 
 
 def _row(what: str, estimated: int, told: int, span: str, measured: int) -> None:

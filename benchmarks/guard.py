@@ -161,7 +161,7 @@ def _eight(tick: int, pids: list[int]) -> list[str]:
 def _window(terminal: Meter, seconds: float) -> tuple[float, float]:
     """Return the share of one core and the bytes a second of a program over some seconds."""
     cpu, size, begun = terminal.cpu, terminal.size, time.monotonic()
-    time.sleep(seconds)
+    time.sleep(seconds)  # the window that is measured
     took = time.monotonic() - begun
     return (terminal.cpu - cpu) / took, (terminal.size - size) / took
 
@@ -178,7 +178,7 @@ def _beside_nvitop(figures: Figures, driver: FakeDriver, folder: Path, seconds: 
         with Meter(_program(out), columns=_COLUMNS, rows=_ROWS, home=home, env=driver.environ) as terminal:
             terminal.wait_for(r"^ . +7  H100 80GB")
             terminal.wait_for(r"smollm2-135m @ embedded|no model")
-            time.sleep(2.0)
+            time.sleep(2.0)  # the imports behind the first looks are not what looking costs
             begun = time.monotonic()
             ours.append(_window(terminal, seconds))
             ended = time.monotonic()
@@ -192,7 +192,7 @@ def _beside_nvitop(figures: Figures, driver: FakeDriver, folder: Path, seconds: 
             argv = ["sh", "-c", 'exec "$0" "$@" 2>/dev/null', peer, "--monitor", "full", "--interval", "1"]
             with Meter(argv, columns=_COLUMNS, rows=_ROWS, home=folder / f"peer{turn}", env=driver.environ) as terminal:
                 terminal.wait_for("Driver Version")
-                time.sleep(3.0)
+                time.sleep(3.0)  # it goes on to read processes after its first picture
                 theirs.append(_window(terminal, seconds))
     figures.part(f"figures that all change once a second, {turns} windows of {seconds:g} s, medians")
     cpu, written = (median([one[part] for one in ours]) for part in (0, 1))

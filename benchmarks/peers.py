@@ -29,12 +29,12 @@ def begin_chat_in_oterm(terminal: Meter, model: str) -> None:
     time.sleep(2)  # it shows its keys before it takes them
     terminal.send("ctrl+n")
     terminal.wait_for(model)
-    time.sleep(1)
+    time.sleep(1)  # each of its dialogs is drawn before it takes a click, and nothing on it tells when
     terminal.click(f"{model} ")
-    time.sleep(1)
+    time.sleep(1)  # as above
     terminal.click("Save")
     terminal.wait_for(f"model: {model}")
-    time.sleep(2)
+    time.sleep(2)  # as above
 
 
 def _installed(name: str, requirement: str, program: str) -> tuple[str | None, str]:

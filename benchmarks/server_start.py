@@ -50,7 +50,7 @@ def configure(home: Path, seconds: float) -> None:
 def keystrokes(terminal: Meter, count: int) -> list[float]:
     """Type letters into the prompt and take them back; return the milliseconds of each to the screen."""
     terminal.send("f2")
-    time.sleep(0.5)
+    time.sleep(0.5)  # the section is there: drawing it would count as the first key
     pressed = []
     for number in range(count):
         pressed.append(time.monotonic())
@@ -58,7 +58,7 @@ def keystrokes(terminal: Meter, count: int) -> list[float]:
             terminal.write(b"x")
         else:
             terminal.send("backspace")
-        time.sleep(_KEY_S)
+        time.sleep(_KEY_S)  # as fast as somebody types
     taken = []
     for number, begun in enumerate(pressed):
         length = number % 20 + 1 if number % 20 < 10 else 19 - number % 20
@@ -85,7 +85,9 @@ def sections(terminal: Meter, rounds: int) -> list[float]:
         for key, words in wanted.items():
             begun = time.monotonic()
             terminal.send(key)
-            time.sleep(0.5)
+            time.sleep(
+                0.5
+            )  # nothing is asked of the terminal while the section comes: that would cost what is measured
             at = terminal.shown_at(words, since=begun)
             assert at is not None, f"{key}: {terminal.text}"
             taken.append((at - begun) * 1000)
