@@ -85,9 +85,7 @@ def sections(terminal: Meter, rounds: int) -> list[float]:
         for key, words in wanted.items():
             begun = time.monotonic()
             terminal.send(key)
-            time.sleep(
-                0.5
-            )  # nothing is asked of the terminal while the section comes: that would cost what is measured
+            time.sleep(0.5)  # looking at the screen while the section comes would cost what is measured
             at = terminal.shown_at(words, since=begun)
             assert at is not None, f"{key}: {terminal.text}"
             taken.append((at - begun) * 1000)
@@ -111,7 +109,7 @@ def choose(terminal: Meter, name: str) -> None:
         if f"── {name} ─" in terminal.text:
             break
         terminal.send("down")
-        time.sleep(0.3)
+        time.sleep(0.3)  # at the last row nothing changes that could be waited for
 
 
 def measure(figures: Figures, seconds: float, count: int) -> None:
@@ -171,7 +169,7 @@ def idle(figures: Figures, terminal: Meter) -> None:
     choose(terminal, "quick")
     terminal.wait_quiet(1.0, 90)
     begun, used = time.monotonic(), terminal.cpu
-    time.sleep(_IDLE_S)
+    time.sleep(_IDLE_S)  # the window that is measured
     end = time.monotonic()
     changed = [rows for _, rows in terminal.writes_between(begun, end)]
     figures.part(f"nothing is pressed, {_IDLE_S:g} s")

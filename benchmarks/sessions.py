@@ -57,12 +57,12 @@ def start(home: Path, session: str) -> tuple[Meter, float]:
 def open_from_list(terminal: Meter, key: str, mark: str) -> tuple[float, float]:
     """Open a session of the list; return the time until its end stood on the screen, and the CPU that it took."""
     terminal.send("ctrl+s")
-    time.sleep(0.1)
+    time.sleep(0.1)  # the list has the focus then, which nothing on the screen tells where it had it before
     terminal.send(key)
     terminal.wait_quiet(0.4)
     used, sent = terminal.cpu, time.monotonic()
     terminal.send("enter")
-    time.sleep(0.3)
+    time.sleep(0.3)  # looking at the screen while the session comes would cost what is measured
     terminal.wait_for(mark)
     terminal.wait_quiet(0.4)
     shown = terminal.shown_at(mark, since=sent)
@@ -74,9 +74,9 @@ def press(terminal: Meter, key: str, quiet: float = 0.15) -> float:
     """Press a key; return the time until the last thing that it brought to the screen."""
     sent = time.monotonic()
     terminal.send(key)
-    time.sleep(quiet)
+    time.sleep(quiet)  # less is no rest
     while time.monotonic() - terminal.quiet_at(sent) < quiet:
-        time.sleep(0.02)
+        time.sleep(0.02)  # the reader of the terminal is another thread: it gets its turn
     return terminal.quiet_at(sent) - sent
 
 
@@ -87,7 +87,7 @@ def find(terminal: Meter, words: str) -> float:
     terminal.wait_quiet(0.3)
     sent = time.monotonic()
     terminal.paste(words)
-    time.sleep(0.5)
+    time.sleep(0.5)  # as above
     shown = terminal.shown_at(lambda lines: _found(lines, words), since=sent)
     assert shown is not None, f"nothing was found:\n{terminal.text}"
     terminal.send("escape")

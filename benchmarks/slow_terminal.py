@@ -67,7 +67,7 @@ def nobody_reads(figures: Figures, seconds: float) -> None:
         terminal.pause()
         begin, held = time.monotonic(), []
         while time.monotonic() - begin < seconds:
-            time.sleep(1.0)
+            time.sleep(1.0)  # from one look at its memory to the next
             held.append(pss_mb(terminal.process.pid))
         state, text = answer_of(home)
         figures.holds("the answer is committed", state == "complete" and text.endswith(MARK), state)
@@ -75,12 +75,12 @@ def nobody_reads(figures: Figures, seconds: float) -> None:
         figures.most("memory grew by", max(held) - held[0], 6, "MB", note=note)
         terminal.resume()
         resumed = time.monotonic()
-        time.sleep(1.0)
+        time.sleep(1.0)  # so long it has until all must be right
         lines = [line[_SIDE:] for line in terminal.lines]
         shown = terminal.shown_at(MARK, since=resumed)
         figures.most("its end on the screen after", (shown or float("inf")) - resumed, 1, "s")
         terminal.send("ctrl+l")
-        time.sleep(1.0)
+        time.sleep(1.0)  # a repaint of what is there already can be told by nothing
         anew = [line[_SIDE:] for line in terminal.lines]
         differing = [row for row, (one, other) in enumerate(zip(lines, anew, strict=True)) if one != other]
         wrong = [row for row in differing if row != _HEADER]
@@ -92,7 +92,7 @@ def told_to_end(figures: Figures) -> None:
     figures.part("SIGTERM while nobody reads, in the middle of an answer")
     with asking(4000) as (terminal, server, home):
         terminal.pause()
-        time.sleep(8.0)
+        time.sleep(8.0)  # the answer is in its middle, and the pipe to the terminal full
         sent, count = time.monotonic(), len(server.sent())
         terminal.signal(signal.SIGTERM)
         figures.most("the process ends after", terminal.ended_at() - sent, 2, "s")
@@ -100,7 +100,7 @@ def told_to_end(figures: Figures) -> None:
         kept = len(text) / (count * 5)  # a token has some five characters
         figures.holds("what came of the answer is kept", state == "interrupted" and kept > 0.8, f"{state}, {kept:.0%}")
         terminal.resume()
-        time.sleep(0.5)
+        time.sleep(0.5)  # what was held back is read
         figures.holds("the terminal is as it was", terminal.restored, "modes and line discipline")
 
 
@@ -110,7 +110,7 @@ def slow_link(figures: Figures) -> None:
     taken = []
     for _ in range(5):
         with asking(8000, rate=_SLOW) as (terminal, _, home):
-            time.sleep(3.0)
+            time.sleep(3.0)  # the answer is in its middle, and the line busy
             sent = time.monotonic()
             terminal.send("escape")
             terminal.wait_for("stopped, ", 5)

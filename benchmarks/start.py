@@ -88,7 +88,7 @@ def rest(argv: list[str], seconds: float, *, ready: str | None) -> tuple[float, 
         terminal.wait_for(ready or "row 19")
         terminal.wait_quiet(3.0)
         begin, before = time.monotonic(), terminal.cpu
-        time.sleep(seconds)
+        time.sleep(seconds)  # the window that is measured
         end = time.monotonic()
         share = (terminal.cpu - before) / (end - begin)
         memory = pss_mb(terminal.process.pid)
@@ -106,9 +106,9 @@ def core_alone(seconds: float) -> float:
         assert process.stdout is not None
         assert process.stdin is not None
         process.stdout.readline()
-        time.sleep(3.0)
+        time.sleep(3.0)  # the first looks are over, as in `rest`
         begin, before = time.monotonic(), cpu_seconds(process.pid)
-        time.sleep(seconds)
+        time.sleep(seconds)  # the window that is measured
         share = (cpu_seconds(process.pid) - before) / (time.monotonic() - begin)
         process.stdin.close()
         process.wait()
