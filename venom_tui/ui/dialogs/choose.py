@@ -5,23 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
 from venom_tui.ui.dialogs.dialog import Dialog
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import RowList, VerbRows
 
 
-class Ways(RowList):
+class Ways(VerbRows):
     """The ways, one a row."""
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class Choose(Dialog[str]):

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -19,8 +18,7 @@ from venom_tui.ui.dialogs.picker import ColumnTitles
 from venom_tui.ui.terminal.screen import is_there
 from venom_tui.ui.text import literal, signs
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import VerbRows
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ _RENEW_S = 1.0
 """Between two looks at what others set, and at how the limits stand."""
 
 
-class LimitRows(RowList):
+class LimitRows(VerbRows):
     """The limits; the verbs are the dialog's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,10 +44,6 @@ class LimitRows(RowList):
         Binding("backspace,delete", "screen.unset", "unset", id="limits.unset",
                 tooltip="Take back what was set here: limit and policy"),
     ]  # fmt: skip
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class LimitsDialog(Dialog[None]):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widget import Widget
@@ -16,8 +15,7 @@ from venom_tui.ui.dialogs.dialog import Dialog
 from venom_tui.ui.dialogs.picker import ColumnTitles
 from venom_tui.ui.text import literal
 from venom_tui.ui.widgets.columns import Column, fit_columns, lay_out
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import RowList, VerbRows
 from venom_tui.ui.workers import start
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ _COLUMNS = (
 )
 
 
-class ParameterRows(RowList):
+class ParameterRows(VerbRows):
     """The parameters; the verbs are the dialog's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -42,10 +40,6 @@ class ParameterRows(RowList):
         Binding("backspace,delete", "screen.unset", "unset", id="parameters.unset",
                 tooltip="Leave it to the model again"),
     ]  # fmt: skip
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class ModelParameters(Dialog[None]):

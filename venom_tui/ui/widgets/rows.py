@@ -15,6 +15,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.style import Style
 
+from venom_tui.ui.widgets.key_order import act_in_order
+
 RenderRow = Callable[[int, int], Content]
 """(index of the row, width in cells) -> its line."""
 CHOOSE = "list.choose"
@@ -206,3 +208,11 @@ class RowList(ScrollView, can_focus=True):
         segments = list(line.render_segments(base))
         segments.append(Segment(" " * (width - line.cell_length), base.rich_style))
         return Strip(segments, width)
+
+
+class VerbRows(RowList):
+    """Rows with keys of their own, of which some open something: what is typed behind such a key goes there."""
+
+    async def on_key(self, event: events.Key) -> None:
+        """Act in the order of the keys."""
+        await act_in_order(self, event)

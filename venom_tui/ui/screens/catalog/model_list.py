@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
@@ -14,11 +13,10 @@ from venom_tui.core.types.fit import FitBadge
 from venom_tui.core.types.model import ModelInfo
 from venom_tui.ui.screens.catalog.row import Row
 from venom_tui.ui.screens.catalog.table import line
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import VerbRows
 
 
-class ModelList(RowList):
+class ModelList(VerbRows):
     """Models, one a row; the verbs are the screen's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,10 +66,6 @@ class ModelList(RowList):
     def cursor_style(self) -> str:
         """The cursor is live while the filter is typed, too."""
         return "bold on $cursor-row"
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
     def show(self, rows: Sequence[Row], longest: int, anchor: str | None = None) -> None:
         """Show other rows; the cursor goes back to the row `anchor` where that is among them.

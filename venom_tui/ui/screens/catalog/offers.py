@@ -17,10 +17,9 @@ from venom_tui.ui.dialogs.notice import Notice
 from venom_tui.ui.screens.catalog.offer_rows import Listed, detail_lines, heads, line, rows_of, when_asked
 from venom_tui.ui.screens.section import SectionScreen
 from venom_tui.ui.text import signs
-from venom_tui.ui.widgets.key_order import act_in_order
 from venom_tui.ui.widgets.line import Line
 from venom_tui.ui.widgets.line_input import LineInput
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import VerbRows
 from venom_tui.ui.widgets.sections import RuleLine
 from venom_tui.ui.workers import start
 
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 Found = Sequence[Offers] | News
 
 
-class OfferList(RowList):
+class OfferList(VerbRows):
     """Offers or news, one a row; the verbs are the screen's."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -46,10 +45,6 @@ class OfferList(RowList):
 
     def __init__(self) -> None:
         super().__init__(id="offers")
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
 
 class SearchInput(LineInput):

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from venom_tui.ui.text import literal
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import VerbRows
 
 if TYPE_CHECKING:
     from venom_tui.core.types.session import QueuedPrompt
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 5
 
 
-class QueueList(RowList):
+class QueueList(VerbRows):
     """Prompts that wait, the next one first."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -49,10 +47,6 @@ class QueueList(RowList):
         room = max(4, width - 5 - with_files.cell_length)
         text = literal(words[: 4 * width]).truncate(room, ellipsis=True)
         return Content.assemble((f" {index + 1} ", "$text-muted"), text.pad_right(room - text.cell_length), with_files)
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys: what is typed behind one that leaves belongs to the prompt."""
-        await act_in_order(self, event)
 
     def action_move(self, by: int) -> None:
         """Move the cursor; down from the last row is the prompt."""

@@ -6,19 +6,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 
-from textual import events
 from textual.binding import Binding, BindingType
 from textual.content import Content
 
 from venom_tui.ui.text import relative_time, signs
-from venom_tui.ui.widgets.key_order import act_in_order
-from venom_tui.ui.widgets.rows import RowList
+from venom_tui.ui.widgets.rows import VerbRows
 
 if TYPE_CHECKING:
     from venom_tui.core.types.session import Session
 
 
-class SessionList(RowList):
+class SessionList(VerbRows):
     """Sessions, newest first: the open one marked, one that is being answered with a sign, drafts named."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -50,10 +48,6 @@ class SessionList(RowList):
         self._sessions: Sequence[Session] = ()
         self._open: str | None = None
         self._unseen: frozenset[str] = frozenset()
-
-    async def on_key(self, event: events.Key) -> None:
-        """Act in the order of the keys."""
-        await act_in_order(self, event)
 
     def show(self, sessions: Sequence[Session], open_id: str | None, unseen: frozenset[str]) -> None:
         """Show these sessions; `unseen` holds the ids of those whose answer ended and was not looked at."""
