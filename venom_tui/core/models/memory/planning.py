@@ -32,8 +32,15 @@ KEPT_FREE = "the memory that is kept free"
 
 @dataclass(slots=True)
 class _Draft:
-    """A plan that is being made."""
+    """A plan that is being made: what it is about, and what has come out so far."""
 
+    model: ModelInfo
+    context: int | None
+    snapshot: GuardSnapshot
+    candidates: Sequence[LoadedModel]
+    """Who could leave."""
+    surplus: Sequence[LoadedModel] = ()
+    """Who leaves anyway, for there are too many."""
     evicts: list[Eviction] = field(default_factory=list)
     broken: list[LimitState] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
@@ -87,8 +94,9 @@ class Planner:
             return empty
         snapshot = await self.snapshot()
         await self._marks.renew()
-        draft = _Draft()
-        fit = await self._draft(draft, runtime, model, way.context_length, snapshot)
+        candidates = self.candidates(snapshot, (model.runtime, model.name))
+        draft = _Draft(model, way.context_length, snapshot, candidates)
+        fit = await self._judge(draft, runtime)
         return replace(
             empty,
             fit=fit,
@@ -169,15 +177,13 @@ class Planner:
 
     # ------------------------------------------------------------------ the parts
 
-    async def _draft(
-        self, draft: _Draft, runtime: Runtime, model: ModelInfo, context: int | None, snapshot: GuardSnapshot
-    ) -> FitReport:
-        candidates = self.candidates(snapshot, (model.runtime, model.name))
-        surplus = self._surplus(draft, runtime, model, snapshot, candidates)
-        fit = await self._memory(draft, model, context, snapshot, candidates, surplus)
-        await self._over_a_warning(draft, model, context, snapshot, candidates, fit)
-        self._share(draft, model, fit, snapshot)
-        for state in self._limits.states(snapshot):
+    async def _judge(self, draft: _Draft, runtime: Runtime) -> FitReport:
+        if runtime.kind == "embedded":
+            draft.surplus = self._surplus(draft)
+        fit = await self._memory(draft)
+        await self._over_a_warning(draft, fit)
+        self._share(draft, fit)
+        for state in self._limits.states(draft.snapshot):
             if not state.broken:
                 continue
             if state.kind is LimitKind.TEMPERATURE and fit.place == "gpu":
@@ -187,25 +193,16 @@ class Planner:
                 draft.warnings.append(f"{state.text}.")
         return fit
 
-    def _surplus(
-        self,
-        draft: _Draft,
-        runtime: Runtime,
-        model: ModelInfo,
-        snapshot: GuardSnapshot,
-        candidates: Sequence[LoadedModel],
-    ) -> list[LoadedModel]:
+    def _surplus(self, draft: _Draft) -> list[LoadedModel]:
         """Return who must leave because the embedded llama.cpp may hold only so many."""
-        if runtime.kind != "embedded":
-            return []
         most = self._limits.most_embedded
-        here = [one for one in snapshot.loaded if one.kind == "embedded" and not one.elsewhere]
-        others = [one for one in here if one.name != model.name]
+        here = [one for one in draft.snapshot.loaded if one.kind == "embedded" and not one.elsewhere]
+        others = [one for one in here if one.name != draft.model.name]
         many = len(others) + 1 - most
         if many <= 0:
             return []
         policy = self._limits.policy(LimitKind.MODELS)
-        leaving = [one for one in candidates if one.kind == "embedded"][:many]
+        leaving = [one for one in draft.candidates if one.kind == "embedded"][:many]
         names = _and([one.name for one in others])
         rule = f"the embedded llama.cpp holds {names}, and VENOM_EMBEDDED_MODELS allows {most}"
         if policy in (Policy.WARN, Policy.REFUSE) or len(leaving) < many:
@@ -221,45 +218,37 @@ class Planner:
             draft.take(policy, f"{_and([one.name for one in leaving])} must leave: {rule}.", limit=False)
         return leaving
 
-    async def _memory(
-        self,
-        draft: _Draft,
-        model: ModelInfo,
-        context: int | None,
-        snapshot: GuardSnapshot,
-        candidates: Sequence[LoadedModel],
-        surplus: Sequence[LoadedModel],
-    ) -> FitReport:
-        """Judge it against the memory; note who must leave besides `surplus`, and what is too little all the same."""
+    async def _memory(self, draft: _Draft) -> FitReport:
+        """Judge it against the memory; note who must leave besides the surplus, and what is too little all the same."""
         reserve = self._limits.reserve()
-        fit = await self._fit(model, context, candidates, surplus, reserve)
+        fit = await self._fit(draft, reserve)
         kind = LimitKind.VRAM if fit.place == "gpu" else LimitKind.RAM
         policy = self._limits.policy(kind)
         bare = replace(reserve, gpu_bytes=0, by_gpu={}, ram_bytes=0)
         if fit.verdict in (Verdict.FITS, Verdict.UNKNOWN):
             return fit
         if fit.verdict is Verdict.FITS_AFTER_EVICTION:
-            more = self._more(fit, snapshot, surplus)
+            more = self._more(fit, draft)
             if not more:
                 return fit
-            without = await self._fit(model, context, candidates, surplus, bare)
-            limit_only = without.verdict is Verdict.FITS or not self._more(without, snapshot, surplus)
+            without = await self._fit(draft, bare)
+            limit_only = without.verdict is Verdict.FITS or not self._more(without, draft)
             words = self._words(fit, reserve)
             if limit_only and policy is Policy.REFUSE:
                 draft.refusals.append(words)
-                draft.broken.append(self._broken(kind, fit, reserve, snapshot))
+                draft.broken.append(self._broken(kind, fit, reserve, draft.snapshot))
                 return fit
-            for_what = KEPT_FREE if limit_only else f"{model.name} needs its memory"
+            for_what = KEPT_FREE if limit_only else f"{draft.model.name} needs its memory"
             draft.evicts += [self.eviction(one, for_what) for one in more]
             if policy is not Policy.EVICT:
                 question = f"{_and([one.name for one in more])} must leave: {words[0].lower()}{words[1:]}"
                 draft.take(Policy.ASK, question, limit=limit_only)
             return fit
-        without = await self._fit(model, context, candidates, surplus, bare)
+        without = await self._fit(draft, bare)
         if without.verdict in (Verdict.FITS, Verdict.FITS_AFTER_EVICTION):
-            more = self._more(without, snapshot, surplus)
-            draft.evicts += [self.eviction(one, f"{model.name} needs its memory") for one in more]
-            draft.broken.append(self._broken(kind, fit, reserve, snapshot))
+            more = self._more(without, draft)
+            draft.evicts += [self.eviction(one, f"{draft.model.name} needs its memory") for one in more]
+            draft.broken.append(self._broken(kind, fit, reserve, draft.snapshot))
             draft.take(policy if policy is not Policy.EVICT else Policy.ASK, self._words(fit, reserve))
         elif without.verdict is Verdict.PARTLY_ON_CPU:
             draft.take(Policy.ASK, f"It does not fit on the GPUs: {without.reason}", limit=False)
@@ -267,15 +256,7 @@ class Planner:
             draft.refusals.append(self._words(without, bare))
         return fit
 
-    async def _over_a_warning(
-        self,
-        draft: _Draft,
-        model: ModelInfo,
-        context: int | None,
-        snapshot: GuardSnapshot,
-        candidates: Sequence[LoadedModel],
-        fit: FitReport,
-    ) -> None:
+    async def _over_a_warning(self, draft: _Draft, fit: FitReport) -> None:
         """Note where less memory would be left than what is to be kept free, which is only warned of."""
         kind = LimitKind.VRAM if fit.place == "gpu" else LimitKind.RAM
         reserve = self._limits.reserve(all_of_it=True)
@@ -283,27 +264,22 @@ class Planner:
         if self._limits.policy(kind) is not Policy.WARN or not kept or fit.verdict in (*_SHORT, Verdict.UNKNOWN):
             return
         evicted = {(one.runtime, one.name) for one in draft.evicts}
-        leaving = [one for one in candidates if (one.runtime, one.name) in evicted]
-        found = await self._fits.report_of(model, context=context, reserve=reserve, leaving=leaving)
+        leaving = [one for one in draft.candidates if (one.runtime, one.name) in evicted]
+        found = await self._fits.report_of(draft.model, context=draft.context, reserve=reserve, leaving=leaving)
         if found.verdict in _SHORT:
-            draft.broken.append(self._broken(kind, found, reserve, snapshot))
+            draft.broken.append(self._broken(kind, found, reserve, draft.snapshot))
             draft.take(Policy.WARN, self._words(found, reserve))
 
-    async def _fit(
-        self,
-        model: ModelInfo,
-        context: int | None,
-        candidates: Sequence[LoadedModel],
-        surplus: Sequence[LoadedModel],
-        reserve: Reserve,
-    ) -> FitReport:
+    async def _fit(self, draft: _Draft, reserve: Reserve) -> FitReport:
         """Judge it with those leaving who must anyway, then with more and more of the others."""
         last: FitReport | None = None
         for tier in (-1, OURS, OTHERS, PINNED):
-            more = [one for one in candidates if one not in surplus and self.tier(one) <= tier]
+            more = [one for one in draft.candidates if one not in draft.surplus and self.tier(one) <= tier]
             if last is not None and not any(self.tier(one) == tier for one in more):
                 continue
-            found = await self._fits.report_of(model, context=context, reserve=reserve, leaving=[*surplus, *more])
+            found = await self._fits.report_of(
+                draft.model, context=draft.context, reserve=reserve, leaving=[*draft.surplus, *more]
+            )
             if found.verdict not in _SHORT:
                 return found
             last = found if last is None or found.verdict is Verdict.PARTLY_ON_CPU else last
@@ -311,11 +287,11 @@ class Planner:
         return last
 
     @staticmethod
-    def _more(fit: FitReport, snapshot: GuardSnapshot, surplus: Sequence[LoadedModel]) -> list[LoadedModel]:
+    def _more(fit: FitReport, draft: _Draft) -> list[LoadedModel]:
         """Return who must leave for the memory and does not leave anyway."""
-        anyway = {(one.runtime, one.name) for one in surplus}
+        anyway = {(one.runtime, one.name) for one in draft.surplus}
         wanted = [key for key in fit.leaving if key not in anyway]
-        return [one for key in wanted for one in snapshot.loaded if (one.runtime, one.name) == key]
+        return [one for key in wanted for one in draft.snapshot.loaded if (one.runtime, one.name) == key]
 
     def _words(self, fit: FitReport, reserve: Reserve) -> str:
         """Say in numbers what is needed and what there is."""
@@ -341,8 +317,8 @@ class Planner:
         text = f"{subject}: {left} GiB would be free, {gib(limit)} GiB are to be kept"
         return LimitState(kind, subject, limit, after, "bytes", policy, broken=True, text=text)
 
-    def _share(self, draft: _Draft, model: ModelInfo, fit: FitReport, snapshot: GuardSnapshot) -> None:
-        most = self._limits.share_percent
+    def _share(self, draft: _Draft, fit: FitReport) -> None:
+        most, snapshot, model = self._limits.share_percent, draft.snapshot, draft.model
         if fit.place == "gpu":
             total = sum(gpu.memory_total_bytes or 0 for gpu in snapshot.gpus if gpu.usable is not False)
         else:
