@@ -22,6 +22,14 @@ def models_dir(settings: Settings) -> Path:
 
 
 @pytest.fixture
+def two(models_dir: Path, demonstration_model: Path) -> None:
+    """Two models that can be loaded, `a` and `b`."""
+    models_dir.mkdir(parents=True)
+    for name in ("a", "b"):
+        (models_dir / f"{name}.gguf").symlink_to(demonstration_model)
+
+
+@pytest.fixture
 def catalog(data_dir: Path, config_dir: Path) -> OpenCatalog:
     """Open the application: `async with catalog(columns=80) as shown`."""
 

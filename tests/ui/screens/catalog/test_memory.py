@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,14 +19,6 @@ from venom_tui.ui.widgets.rows import RowList
 SEEN = snapshot()
 
 pytestmark = pytest.mark.usefixtures("_no_demonstration")
-
-
-@pytest.fixture
-def two(models_dir: Path, demonstration_model: Path) -> None:
-    """Two models that can be loaded, `a` and `b`."""
-    models_dir.mkdir(parents=True)
-    for name in ("a", "b"):
-        (models_dir / f"{name}.gguf").symlink_to(demonstration_model)
 
 
 def held(shown: Catalog) -> set[str]:

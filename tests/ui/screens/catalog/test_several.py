@@ -18,14 +18,6 @@ from venom_tui.ui.screens.catalog.pull_verbs import Again, question
 pytestmark = pytest.mark.usefixtures("_no_demonstration")
 
 
-@pytest.fixture
-def two(models_dir: Path, demonstration_model: Path) -> None:
-    """Two models that can be loaded, `a` and `b`."""
-    models_dir.mkdir(parents=True)
-    for name in ("a", "b"):
-        (models_dir / f"{name}.gguf").symlink_to(demonstration_model)
-
-
 async def select_all(shown: Catalog, *names: str) -> None:
     await shown.until_names(*names)
     await shown.press("g")
