@@ -84,10 +84,13 @@ class Server:
     async def close(self) -> None:
         """End all connections and listen no more."""
         assert self._server is not None
+        # What is being accepted has its task then; of a server that is closed meanwhile asyncio would leave it open.
+        await _turns()
         self._server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await _turns()  # a transport lets go of its socket in a turn after it was closed, and the loop may end now
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -117,6 +120,12 @@ class Server:
         self.asked.append(exchange)
         self.arrived.set()
         await script(exchange)
+
+
+async def _turns() -> None:
+    """Let the loop do what it has been told, and what comes of that."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager
